@@ -1,0 +1,63 @@
+"""Who does the work: profiles (where and with what an agent runs) and skills (what it is told)."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Lower
+
+from workspace.tenancy import TenantOwned, TenantQuerySet
+
+
+class Runtime(models.TextChoices):
+    SHELL = "shell"
+    MODEL = "model"
+    CLAUDE_CODE = "claude_code", "Claude Code"
+    CODEX = "codex", "Codex"
+
+
+class Profile(TenantOwned):
+    """Where an agent runs, with which environment (secrets by name only) and within which limits."""
+
+    name = models.CharField(max_length=100)
+    runtime = models.CharField(max_length=20, choices=Runtime)
+    sandbox = models.CharField(max_length=50, blank=True)
+    model = models.CharField(max_length=100, blank=True)
+    env_secret_names = ArrayField(models.CharField(max_length=100), default=list, blank=True)
+    max_turns = models.PositiveIntegerField(null=True, blank=True)
+    max_minutes = models.PositiveIntegerField(null=True, blank=True)
+
+    objects = TenantQuerySet["Profile"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("tenant", Lower("name"), name="profile_name_once"),
+            models.CheckConstraint(
+                condition=models.Q(runtime__in=Runtime.values), name="profile_runtime_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Skill(TenantOwned):
+    """Named instructions: a runtime and a body (a command, or a prompt template)."""
+
+    name = models.CharField(max_length=100)
+    description = models.TextField(blank=True)
+    runtime = models.CharField(max_length=20, choices=Runtime)
+    body = models.TextField()
+
+    objects = TenantQuerySet["Skill"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("tenant", Lower("name"), name="skill_name_once"),
+            models.CheckConstraint(
+                condition=models.Q(runtime__in=Runtime.values), name="skill_runtime_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,412 @@
+"""The contract between the lens and the apps that own work: what a session kind is and what a row carries.
+
+A domain app subclasses `SessionModel` for its rows and registers one `SessionKind` from its
+`session_kind.py`. Nothing else of `sessions_app` but this module and `sessions_app.live` is used by them.
+"""
+
+from __future__ import annotations
+
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.db import models
+from django.db.models import F, Q, QuerySet, Value
+from django.db.models.functions import Concat, Lower
+from django.urls import reverse
+
+from workspace.tenancy import TenantOwned
+
+if TYPE_CHECKING:
+    from workspace.actors import Actor
+    from workspace.models import Membership
+
+__all__ = [
+    "COLUMNS",
+    "Action",
+    "Evidence",
+    "IllegalMove",
+    "Moment",
+    "Progress",
+    "SessionKind",
+    "SessionModel",
+    "SessionRow",
+    "StaleVersion",
+    "StatusInfo",
+    "Tone",
+    "session_indexes",
+]
+
+
+class Tone(StrEnum):
+    """The five colours of a status, each always shown with an icon and a word."""
+
+    ACTIVE = "active"
+    ATTENTION = "attention"
+    SUCCESS = "success"
+    PROBLEM = "problem"
+    NEUTRAL = "neutral"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusInfo:
+    """How one status reads. `is_working`: something should be at work, so its liveness is worth showing."""
+
+    label: str
+    tone: Tone
+    icon: str
+    is_working: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The instant that a list is read for, and how long after its last message a chat is still live."""
+
+    as_of: datetime
+    quiet_after: timedelta = timedelta(minutes=30)
+
+    @property
+    def quiet_before(self) -> datetime:
+        """A chat whose last message is at or before this instant is no longer live."""
+        return self.as_of - self.quiet_after
+
+
+class IllegalMove(Exception):
+    """A transition that the state machine does not have; nothing was changed."""
+
+    def __init__(self, *, subject: str, tried: str, status: str, allowed: Iterable[str]) -> None:
+        self.tried, self.status, self.allowed = tried, status, tuple(sorted(allowed))
+        choices = ", ".join(self.allowed) if self.allowed else "nothing more"
+        super().__init__(f"{subject} is {status}: {tried} is not possible; allowed: {choices}")
+
+
+class StaleVersion(Exception):
+    """The session has moved on since the person looked at it; nothing was changed."""
+
+    def __init__(self, *, subject: str, seen: int, current: int, status: str) -> None:
+        self.seen, self.current, self.status = seen, current, status
+        super().__init__(
+            f"{subject} has changed since you looked (version {seen}, now {current}): it is {status} now. "
+            "Look again, then decide."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`label` is what people read ("Step 2 of 5"); `total` 0 means that there is no bar to draw."""
+
+    label: str
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One line of why a status is what it is: "Rule": "paused at a checkpoint"."""
+
+    label: str
+    text: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a member may do to a session now. The same name is posted back and authorised again."""
+
+    name: str
+    label: str
+    is_primary: bool = False
+    is_danger: bool = False
+    wants_comment: bool = False
+    confirm: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """One line of the list, complete: rendering it asks the database nothing."""
+
+    kind: str
+    kind_label: str
+    kind_icon: str
+    id: uuid.UUID
+    url: str
+    title: str
+    status: str
+    status_label: str
+    status_icon: str
+    tone: str
+    is_live: bool
+    liveness: str
+    liveness_since: datetime | None
+    waiting_on: str
+    waiting_since: datetime | None
+    evidence: tuple[Evidence, ...]
+    progress: Progress
+    owner_id: uuid.UUID
+    owner_name: str
+    initiative_id: uuid.UUID | None
+    initiative_name: str
+    plan_id: uuid.UUID | None
+    plan_name: str
+    changed_at: datetime
+    error: str
+    repo: str
+    origin: str
+    version: int
+    primary_action: Action | None
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.id}"
+
+
+class Origin(models.TextChoices):
+    """Where a session was started."""
+
+    WEB = "web", "Web"
+    VSCODE = "vscode", "VS Code"
+    CLI = "cli", "Command line"
+    API = "api", "API"
+    SCHEDULE = "schedule", "Schedule"
+    FLOW = "flow", "Flow step"
+    AGENT = "agent", "Another agent"
+    DESKTOP = "desktop", "Desktop app"
+
+
+class SessionModel(TenantOwned):
+    """The columns that every kind has, of exactly the same types, so that the lens can read them as one list.
+
+    `changed_at` is the last activity of the work. `version` moves on status, waiting reason, parameters or
+    checkpoint, never on progress. `is_folded`: shown under another session unless its kind is asked for.
+    `evidence` is the reason of the present status as `[{"label", "text", "at"}]`.
+    A lease says that a worker holds the session: liveness is read from it, never from silence alone.
+    """
+
+    owner = models.ForeignKey("workspace.User", on_delete=models.PROTECT, db_index=False, related_name="+")
+    title = models.CharField(max_length=300)
+    initiative = models.ForeignKey(
+        "workspace.Initiative",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="+",
+    )
+    plan = models.ForeignKey(
+        "workspace.Plan", on_delete=models.PROTECT, null=True, blank=True, db_index=False, related_name="+"
+    )
+    changed_at = models.DateTimeField()
+    error = models.CharField(max_length=500, blank=True)
+    repo = models.CharField(max_length=300, blank=True)
+    origin = models.CharField(max_length=20, choices=Origin, default=Origin.WEB)
+    version = models.PositiveIntegerField(default=1)
+    is_folded = models.BooleanField(default=False)
+    evidence = models.JSONField(default=list, blank=True)
+    lease_holder = models.CharField(max_length=100, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    fence = models.PositiveBigIntegerField(default=0)
+    search_text = models.GeneratedField(
+        expression=Lower(Concat("title", Value("\n"), "error")),
+        output_field=models.TextField(),
+        db_persist=True,
+    )
+
+    if TYPE_CHECKING:
+        status: Any
+        initiative_id: uuid.UUID | None
+        plan_id: uuid.UUID | None
+        owner_id: uuid.UUID
+        tenant_id: uuid.UUID
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.title
+
+
+def session_indexes(prefix: str, bands: Mapping[str, Q], *, attention: Q, problem: Q) -> list[models.Index]:
+    """The indexes that the list queries of one kind need, each proved by a plan test.
+
+    `bands` names disjoint halves of the table (live and rest, or open and ended); `is_folded` stands before
+    the order so that children of a fan-out are never walked.
+    """
+    order = ("-changed_at", "-id")
+    partial = {**bands, "attention": attention, "problem": problem}
+    return [
+        *(
+            models.Index(fields=["tenant", "is_folded", *order], condition=condition, name=f"{prefix}_{name}")
+            for name, condition in partial.items()
+        ),
+        models.Index(fields=["tenant", "owner", "is_folded", *order], name=f"{prefix}_owner"),
+        models.Index(
+            fields=["tenant", "initiative", "is_folded", *order],
+            condition=Q(initiative__isnull=False),
+            name=f"{prefix}_initiative",
+        ),
+        models.Index(
+            fields=["tenant", "plan", "is_folded", *order],
+            condition=Q(plan__isnull=False),
+            name=f"{prefix}_plan",
+        ),
+        GinIndex(F("tenant"), OpClass(F("search_text"), name="gin_trgm_ops"), name=f"{prefix}_text"),
+    ]
+
+
+#: The common columns, in the order in which every branch of the list projects them.
+COLUMNS = (
+    "kind",
+    "id",
+    "tenant_id",
+    "owner_id",
+    "title",
+    "status",
+    "initiative_id",
+    "plan_id",
+    "changed_at",
+    "error",
+    "repo",
+    "origin",
+)
+
+
+class SessionKind(ABC):
+    """What the lens knows of one kind of work. Register one instance in `session_kind.py`.
+
+    Class attributes: `key` (in URLs and keys, never stored as a choice), `label`, `label_plural`, `icon`,
+    `model`, `statuses` (total: each status of the model), `text_fields` (columns of `model` that hold text
+    which a redaction sweep must walk), `page` (URL name of the session's own page).
+    """
+
+    key: ClassVar[str]
+    label: ClassVar[str]
+    label_plural: ClassVar[str]
+    icon: ClassVar[str]
+    model: ClassVar[type[SessionModel]]
+    statuses: ClassVar[Mapping[str, StatusInfo]]
+    text_fields: ClassVar[tuple[str, ...]] = ("title", "error")
+    page: ClassVar[str]
+
+    @abstractmethod
+    def live_q(self, moment: Moment) -> Q:
+        """The condition of the live band on real columns, equal to its partial index's predicate."""
+
+    @abstractmethod
+    def rest_qs(self, moment: Moment) -> tuple[Q, ...]:
+        """Disjoint conditions that together are everything `live_q` is not; each has its own index."""
+
+    @abstractmethod
+    def is_live(self, obj: Any, moment: Moment) -> bool:
+        """Whether `live_q` holds for this object, decided in Python; a contract test proves them equal."""
+
+    @abstractmethod
+    def progress(self, obj: Any) -> Progress:
+        """How far the session has come, from its own columns."""
+
+    @abstractmethod
+    def actions(self, obj: Any, member: Membership) -> list[Action]:
+        """What this member may do now, the most wanted first; empty for viewers and readers."""
+
+    @abstractmethod
+    def perform(
+        self,
+        name: str,
+        *,
+        session_id: uuid.UUID,
+        actor: Actor,
+        tenant_id: uuid.UUID,
+        version: int,
+        comment: str,
+    ) -> str:
+        """Do the named action through the owning app's service; return a sentence that says what was done.
+
+        Raises `IllegalMove` or `StaleVersion`, having changed nothing. The caller has authorised the member.
+        """
+
+    def rows(self, tenant_id: uuid.UUID) -> QuerySet[Any, dict[str, Any]]:
+        """The tenant's sessions of this kind, projected onto `COLUMNS`."""
+        rows: QuerySet[Any, Any] = self.model._default_manager.filter(tenant_id=tenant_id)
+        return rows.values(*COLUMNS[1:], kind=Value(self.key, output_field=models.TextField()))
+
+    def status_q(self, tones: Collection[Tone]) -> Q:
+        """The statuses of these tones as literals, so that partial indexes match."""
+        return Q(status__in=sorted(s for s, info in self.statuses.items() if info.tone in tones))
+
+    def hydrate(self, tenant_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Any]:
+        """The rows behind these ids, without joins."""
+        found = self.model._default_manager.filter(tenant_id=tenant_id, pk__in=ids).defer("search_text")
+        return {obj.pk: obj for obj in found}
+
+    def waiting_on(self, obj: Any) -> tuple[str, datetime | None]:
+        """On whom or what the session waits, in words, and since when; ("", None) if it does not."""
+        return "", None
+
+    def primary_action(self, obj: Any) -> Action | None:
+        """The one action that the row itself offers to whoever may take it."""
+        return None
+
+    def url(self, obj: Any, tenant_slug: str) -> str:
+        return reverse(self.page, args=[tenant_slug, obj.pk])
+
+    def liveness(self, obj: Any, now: datetime) -> tuple[str, datetime | None]:
+        """("alive" | "unconfirmed" | "", since): only a status that should be at work has any.
+
+        A lease that holds says alive; a lapsed one, or none, says unconfirmed since then. Silence under a
+        lease is a long tool call, not death.
+        """
+        if not self.statuses[obj.status].is_working:
+            return "", None
+        if obj.lease_expires_at is None:
+            return "unconfirmed", obj.changed_at
+        if obj.lease_expires_at > now:
+            return "alive", None
+        return "unconfirmed", obj.lease_expires_at
+
+    def present(self, obj: Any, moment: Moment, tenant_slug: str) -> SessionRow:
+        """The row of a hydrated object whose `owner`, `initiative` and `plan` are already in memory."""
+        info = self.statuses[obj.status]
+        liveness, liveness_since = self.liveness(obj, moment.as_of)
+        waiting_on, waiting_since = self.waiting_on(obj)
+        return SessionRow(
+            kind=self.key,
+            kind_label=self.label,
+            kind_icon=self.icon,
+            id=obj.pk,
+            url=self.url(obj, tenant_slug),
+            title=obj.title,
+            status=obj.status,
+            status_label=info.label,
+            status_icon=info.icon,
+            tone=info.tone,
+            is_live=self.is_live(obj, moment),
+            liveness=liveness,
+            liveness_since=liveness_since,
+            waiting_on=waiting_on,
+            waiting_since=waiting_since,
+            evidence=tuple(read_evidence(obj.evidence)),
+            progress=self.progress(obj),
+            owner_id=obj.owner_id,
+            owner_name=obj.owner.display_name,
+            initiative_id=obj.initiative_id,
+            initiative_name=obj.initiative.name if obj.initiative_id else "",
+            plan_id=obj.plan_id,
+            plan_name=obj.plan.name if obj.plan_id else "",
+            changed_at=obj.changed_at,
+            error=obj.error,
+            repo=obj.repo,
+            origin=obj.origin,
+            version=obj.version,
+            primary_action=self.primary_action(obj),
+        )
+
+
+def read_evidence(stored: list[dict[str, str]]) -> Iterable[Evidence]:
+    """Stored evidence back as `Evidence`; see `SessionModel.evidence`."""
+    for item in stored:
+        at = item.get("at")
+        yield Evidence(item["label"], item["text"], datetime.fromisoformat(at) if at else None)

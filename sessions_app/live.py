@@ -1,0 +1,65 @@
+"""Telling open pages that a session has changed: a hint with its key, never the data."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from functools import cache, partial
+from typing import Literal, TypedDict
+
+import redis
+from django.conf import settings
+from django.db import transaction
+
+__all__ = ["STREAM_LENGTH", "SessionChanged", "announce", "channel_name", "stream_name"]
+
+logger = logging.getLogger(__name__)
+
+#: How many changes a tenant's stream keeps, roughly: what a page that reconnects can catch up on.
+STREAM_LENGTH = 10_000
+
+#: One round trip and one atomic step: nobody hears of a change that the stream does not hold.
+ANNOUNCE = """
+local rev = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'kind', ARGV[2], 'id', ARGV[3])
+redis.call('PUBLISH', KEYS[2], rev .. ' ' .. ARGV[2] .. ' ' .. ARGV[3])
+return rev
+"""
+
+
+class SessionChanged(TypedDict):
+    """What the stream holds of one change; `rev` is the stream's id of it."""
+
+    type: Literal["session.changed"]
+    rev: str
+    kind: str
+    id: str
+
+
+def stream_name(tenant_id: uuid.UUID) -> str:
+    return f"sessions:{{{tenant_id}}}:changes"
+
+
+def channel_name(tenant_id: uuid.UUID) -> str:
+    return f"sessions:{{{tenant_id}}}:live"
+
+
+def announce(*, tenant_id: uuid.UUID, kind: str, id: uuid.UUID) -> None:
+    """Once the transaction has committed, say that this session has changed.
+
+    A broker that is away loses the hint, not the change: the write stands and the failure is logged.
+    """
+    transaction.on_commit(partial(_publish, tenant_id, kind, id), robust=True)
+
+
+def _publish(tenant_id: uuid.UUID, kind: str, id: uuid.UUID) -> None:
+    keys = [stream_name(tenant_id), channel_name(tenant_id)]
+    try:
+        _script()(keys=keys, args=[STREAM_LENGTH, kind, str(id)])
+    except redis.RedisError as error:
+        logger.warning("a change of %s %s was not announced: %s", kind, id, error)
+
+
+@cache
+def _script() -> redis.commands.core.Script:
+    client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+    return client.register_script(ANNOUNCE)

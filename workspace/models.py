@@ -1,0 +1,226 @@
+"""What a tenant is made of: people and their roles, initiatives and plans, tokens and secrets."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Lower, Now
+from uuid_utils.compat import uuid7
+
+from workspace.tenancy import TenantOwned, TenantQuerySet
+
+
+class Tenant(models.Model):
+    """One workspace: the wall around everything that its members see.
+
+    `quiet_after_minutes`: a chat whose last message is at least this old is no longer live.
+    A suspended tenant's pages answer 404 to all its members.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=200)
+    quiet_after_minutes = models.PositiveSmallIntegerField(default=30)
+    suspended_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(quiet_after_minutes__gte=1, quiet_after_minutes__lte=1440),
+                name="tenant_quiet_after_1_to_1440_minutes",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **fields: object) -> User:
+        """A user who signs in by link, and by password once one is set."""
+        user = self.model(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.full_clean(exclude=["password"])
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: object) -> User:
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email=(username or "").strip().lower())
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person. A superuser operates the installation through the admin; a member works in tenants."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=200, blank=True)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    is_staff = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    USERNAME_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+    objects = UserManager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_is_lower_case")
+        ]
+
+    def __str__(self) -> str:
+        return self.display_name
+
+    @property
+    def display_name(self) -> str:
+        return self.name or self.email.partition("@")[0]
+
+    def get_full_name(self) -> str:
+        return self.display_name
+
+
+class SignInLink(models.Model):
+    """A link that signs one person in, once, within ten minutes. Only the SHA-256 of its token is kept.
+
+    States: fresh -> used (POST) | expired (time).
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sign_in_links")
+    token_hash = models.CharField(max_length=64, unique=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    def __str__(self) -> str:
+        return f"sign-in link for {self.user_id}"
+
+
+class Role(models.TextChoices):
+    """Viewer reads; member runs and decides; admin also manages the workspace."""
+
+    VIEWER = "viewer"
+    MEMBER = "member"
+    ADMIN = "admin"
+
+
+class Membership(TenantOwned):
+    """A person's role in a tenant."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role, default=Role.MEMBER)
+
+    objects = TenantQuerySet["Membership"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "user"], name="membership_once_per_tenant"),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="membership_role_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} is {self.role}"
+
+    @property
+    def can_run(self) -> bool:
+        return self.role != Role.VIEWER
+
+    @property
+    def can_manage(self) -> bool:
+        return self.role == Role.ADMIN
+
+
+class Initiative(TenantOwned):
+    """A lasting goal that plans and sessions serve."""
+
+    name = models.CharField(max_length=200)
+    summary = models.TextField(blank=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["Initiative"].as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("tenant", Lower("name"), name="initiative_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Plan(TenantOwned):
+    """A written plan of work, alone or under an initiative."""
+
+    initiative = models.ForeignKey(
+        Initiative, on_delete=models.PROTECT, null=True, blank=True, db_index=False, related_name="plans"
+    )
+    name = models.CharField(max_length=200)
+    body = models.TextField(blank=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["Plan"].as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("tenant", Lower("name"), name="plan_name_once")]
+        indexes = [models.Index(fields=["tenant", "initiative"], name="plan_by_initiative")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApiToken(TenantOwned):
+    """A member's key to the HTTP API. Only its hash is kept; the prefix tells tokens apart in lists.
+
+    States: valid -> revoked (at once) | expired (time).
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=16)
+    token_hash = models.CharField(max_length=64, unique=True)
+    scopes = ArrayField(models.CharField(max_length=50), default=list)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["ApiToken"].as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant", "user"], name="apitoken_by_user")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+
+class Secret(TenantOwned):
+    """A credential known by name, so that its value can be replaced by that name wherever it shows up.
+
+    `sealed` is AES-GCM over the value with tenant and name as associated data (`workspace.sealing`);
+    `key_id` names the key that sealed it. The value is write-only: no page or command shows it.
+    """
+
+    name = models.CharField(max_length=100)
+    sealed = models.BinaryField()
+    key_id = models.CharField(max_length=16)
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    rotated_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantQuerySet["Secret"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "name"], name="secret_name_once"),
+            models.CheckConstraint(
+                condition=models.Q(name__regex=r"^[A-Za-z_][A-Za-z0-9_]*$"),
+                name="secret_name_is_a_variable_name",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
