@@ -1,0 +1,104 @@
+"""How a status changes: a table of legal moves, one lock, the row, the audit entry, the announcement."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+
+from audit.services import record
+from sessions_app.kinds import IllegalMove, SessionModel, StaleVersion
+from sessions_app.live import announce
+from workspace.actors import Actor
+
+__all__ = ["Move", "Moves", "allowed_moves", "lock_session", "save_move", "save_progress"]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A transition by its name: the statuses that it may start from and the one that it ends in."""
+
+    sources: frozenset[str]
+    target: str
+
+    @classmethod
+    def of(cls, sources: Iterable[str], target: str) -> Move:
+        return cls(frozenset(str(source) for source in sources), str(target))
+
+
+Moves = Mapping[str, Move]
+
+
+def allowed_moves(moves: Moves, status: str) -> list[str]:
+    """The names of the moves that a session in this status may make, sorted."""
+    return sorted(name for name, move in moves.items() if status in move.sources)
+
+
+def lock_session[M: SessionModel](model: type[M], *, tenant_id: uuid.UUID, session_id: uuid.UUID) -> M:
+    """The row, locked until the transaction ends. Raises the model's DoesNotExist for a stranger's id."""
+    rows = model._default_manager.select_for_update(no_key=True, of=("self",))
+    return rows.get(tenant_id=tenant_id, pk=session_id)
+
+
+def save_move(
+    obj: SessionModel,
+    *,
+    kind: str,
+    moves: Moves,
+    move: str,
+    actor: Actor,
+    now: datetime,
+    rule: str,
+    fields: Mapping[str, Any] | None = None,
+    seen_version: int | None = None,
+    entry_seq: int | None = None,
+) -> None:
+    """Make `move` on a locked row: check it, write it, record who did it, announce it.
+
+    `rule` is the reason that people read behind the status. `fields` are further columns of the same write;
+    `changed_at` becomes `now` unless they say otherwise. `seen_version` binds a decision to what was seen.
+    Raises `StaleVersion` or `IllegalMove` with nothing changed. Call it inside the caller's transaction.
+    """
+    subject = f"{obj._meta.verbose_name} “{obj.title}”"
+    if seen_version is not None and seen_version != obj.version:
+        raise StaleVersion(subject=subject, seen=seen_version, current=obj.version, status=obj.status)
+    if obj.status not in moves[move].sources:
+        raise IllegalMove(
+            subject=subject, tried=move, status=obj.status, allowed=allowed_moves(moves, obj.status)
+        )
+    before = obj.status
+    values = {"changed_at": now, **(fields or {}), "status": moves[move].target, "version": obj.version + 1}
+    values["evidence"] = [
+        {"label": "Rule", "text": rule},
+        {"label": "Last event", "text": move.replace("_", " "), "at": now.isoformat()},
+        {"label": "Set by", "text": actor.name},
+    ]
+    _write(obj, values)
+    record(
+        tenant_id=obj.tenant_id,
+        actor=actor,
+        action=move,
+        object_kind=kind,
+        object_id=obj.pk,
+        object_title=obj.title,
+        changes={"status": (str(before), str(obj.status))},
+        session=(kind, obj.pk),
+        entry_seq=entry_seq,
+    )
+    announce(tenant_id=obj.tenant_id, kind=kind, id=obj.pk)
+
+
+def save_progress(obj: SessionModel, *, kind: str, now: datetime, fields: Mapping[str, Any]) -> None:
+    """Write progress of a locked row: no version, no audit entry, one announcement."""
+    _write(obj, {"changed_at": now, **fields})
+    announce(tenant_id=obj.tenant_id, kind=kind, id=obj.pk)
+
+
+def _write(obj: models.Model, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(obj, name, value)
+    obj.save(update_fields=list(values))
