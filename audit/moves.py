@@ -15,7 +15,16 @@ from sessions_app.kinds import IllegalMove, SessionModel, StaleVersion
 from sessions_app.live import announce
 from workspace.actors import Actor
 
-__all__ = ["Move", "Moves", "allowed_moves", "lock_session", "save_move", "save_progress"]
+__all__ = [
+    "Move",
+    "Moves",
+    "allowed_moves",
+    "check_move",
+    "lock_session",
+    "make_evidence",
+    "save_move",
+    "save_progress",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,29 @@ Moves = Mapping[str, Move]
 def allowed_moves(moves: Moves, status: str) -> list[str]:
     """The names of the moves that a session in this status may make, sorted."""
     return sorted(name for name, move in moves.items() if status in move.sources)
+
+
+def check_move(obj: SessionModel, *, moves: Moves, move: str, seen_version: int | None = None) -> None:
+    """Raise `StaleVersion` or `IllegalMove` unless a locked row may make `move`; nothing is written.
+
+    `save_move` checks by itself: call this first where a service has work to do before it.
+    """
+    subject = f"{obj._meta.verbose_name} “{obj.title}”"
+    if seen_version is not None and seen_version != obj.version:
+        raise StaleVersion(subject=subject, seen=seen_version, current=obj.version, status=obj.status)
+    if obj.status not in moves[move].sources:
+        raise IllegalMove(
+            subject=subject, tried=move, status=obj.status, allowed=allowed_moves(moves, obj.status)
+        )
+
+
+def make_evidence(*, rule: str, event: str, actor: Actor, now: datetime) -> list[dict[str, str]]:
+    """Why a status is what it is, as `SessionModel.evidence` holds it; `rule` is the reason in words."""
+    return [
+        {"label": "Rule", "text": rule},
+        {"label": "Last event", "text": event.replace("_", " "), "at": now.isoformat()},
+        {"label": "Set by", "text": actor.name},
+    ]
 
 
 def lock_session[M: SessionModel](model: type[M], *, tenant_id: uuid.UUID, session_id: uuid.UUID) -> M:
@@ -63,20 +95,10 @@ def save_move(
     `changed_at` becomes `now` unless they say otherwise. `seen_version` binds a decision to what was seen.
     Raises `StaleVersion` or `IllegalMove` with nothing changed. Call it inside the caller's transaction.
     """
-    subject = f"{obj._meta.verbose_name} “{obj.title}”"
-    if seen_version is not None and seen_version != obj.version:
-        raise StaleVersion(subject=subject, seen=seen_version, current=obj.version, status=obj.status)
-    if obj.status not in moves[move].sources:
-        raise IllegalMove(
-            subject=subject, tried=move, status=obj.status, allowed=allowed_moves(moves, obj.status)
-        )
+    check_move(obj, moves=moves, move=move, seen_version=seen_version)
     before = obj.status
     values = {"changed_at": now, **(fields or {}), "status": moves[move].target, "version": obj.version + 1}
-    values["evidence"] = [
-        {"label": "Rule", "text": rule},
-        {"label": "Last event", "text": move.replace("_", " "), "at": now.isoformat()},
-        {"label": "Set by", "text": actor.name},
-    ]
+    values["evidence"] = make_evidence(rule=rule, event=move, actor=actor, now=now)
     _write(obj, values)
     record(
         tenant_id=obj.tenant_id,
