@@ -8,10 +8,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from audit.appending import Appended, append_entries, redact
 from audit.models import AuditEntry, DecisionReceipt
 from workspace.actors import Actor
 
-__all__ = ["content_hash", "record", "record_decision"]
+__all__ = ["Appended", "append_entries", "content_hash", "record", "record_decision", "redact"]
 
 
 def record(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -45,6 +46,8 @@ DATABASES = {"default": read_database_url(os.environ["DATABASE_URL"])}
 REDIS_URL = os.environ["REDIS_URL"]
 
 SECRET_KEY = os.environ.get("SECRET_KEY") or secrets.token_urlsafe(50)
+SEALING_KEYS: list[bytes] = [hashlib.sha256(SECRET_KEY.encode()).digest()]
+PUBLIC_URL = os.environ.get("PUBLIC_URL") or "http://127.0.0.1:8000"
 DEBUG = False
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

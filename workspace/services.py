@@ -1,0 +1,204 @@
+"""Every write to what a tenant is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import uuid
+from datetime import datetime, timedelta
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from audit.services import record
+from workspace.actors import SYSTEM, Actor
+from workspace.models import Initiative, Membership, Plan, Role, Secret, SignInLink, Tenant, User
+from workspace.sealing import seal
+
+__all__ = [
+    "SIGN_IN_LINK_LIFETIME",
+    "LinkRefused",
+    "consume_sign_in_link",
+    "create_initiative",
+    "create_plan",
+    "create_sign_in_link",
+    "create_tenant",
+    "create_user",
+    "remove_member",
+    "set_member_role",
+    "set_secret",
+]
+
+SIGN_IN_LINK_LIFETIME = timedelta(minutes=10)
+#: Shorter values would be found in ordinary text.
+MIN_SECRET_LENGTH = 8
+
+
+class LinkRefused(Exception):
+    """The sign-in link was used before, is too old or never was one; the message says what to do."""
+
+
+@transaction.atomic
+def create_tenant(*, slug: str, name: str, owner: User, actor: Actor = SYSTEM) -> Tenant:
+    """A workspace with its first admin. Raises ValidationError for a slug that is taken or malformed."""
+    tenant = Tenant(slug=slug, name=name)
+    tenant.full_clean()
+    tenant.save()
+    record(
+        tenant_id=tenant.pk,
+        actor=actor,
+        action="create_tenant",
+        object_kind="tenant",
+        object_id=tenant.pk,
+        object_title=name,
+    )
+    set_member_role(tenant_id=tenant.pk, user=owner, role=Role.ADMIN, actor=actor)
+    return tenant
+
+
+def create_user(*, email: str, name: str = "", password: str | None = None) -> User:
+    """A person who can sign in by link, and by password if one is given. Raises ValidationError."""
+    return User.objects.create_user(email, password, name=name)
+
+
+@transaction.atomic
+def set_member_role(*, tenant_id: uuid.UUID, user: User, role: str, actor: Actor) -> Membership:
+    """Make a person a member with this role, or change the role. The last admin stays an admin."""
+    if role not in Role.values:
+        raise ValidationError({"role": f"{role!r} is no role; choose one of {', '.join(Role.values)}"})
+    Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
+    membership = Membership.objects.for_tenant(tenant_id).filter(user=user).first()
+    before = membership.role if membership else None
+    if before == role and membership:
+        return membership
+    if membership is None:
+        membership = Membership.objects.create(tenant_id=tenant_id, user=user, role=role)
+    else:
+        _refuse_to_lose_the_last_admin(membership)
+        membership.role = role
+        membership.save(update_fields=["role"])
+    _record_membership(membership, user, actor, "set_member_role", before, role)
+    return membership
+
+
+@transaction.atomic
+def remove_member(*, tenant_id: uuid.UUID, user: User, actor: Actor) -> None:
+    """End a person's access. Raises Membership.DoesNotExist, or ValidationError for the last admin."""
+    Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
+    membership = Membership.objects.for_tenant(tenant_id).get(user=user)
+    _refuse_to_lose_the_last_admin(membership)
+    _record_membership(membership, user, actor, "remove_member", membership.role, None)
+    membership.delete()
+
+
+def _refuse_to_lose_the_last_admin(membership: Membership) -> None:
+    admins = Membership.objects.for_tenant(membership.tenant_id).filter(role=Role.ADMIN)
+    if membership.role == Role.ADMIN and not admins.exclude(pk=membership.pk).exists():
+        raise ValidationError("This is the workspace's last admin: make somebody else an admin first.")
+
+
+def _record_membership(
+    membership: Membership, user: User, actor: Actor, action: str, before: str | None, after: str | None
+) -> None:
+    record(
+        tenant_id=membership.tenant_id,
+        actor=actor,
+        action=action,
+        object_kind="membership",
+        object_id=membership.pk,
+        object_title=user.email,
+        changes={"role": (before, after)},
+    )
+
+
+def create_sign_in_link(*, email: str, now: datetime | None = None) -> str:
+    """The token of a new link, valid once and for ten minutes. Raises User.DoesNotExist, also if inactive."""
+    user = User.objects.get(email=email.strip().lower(), is_active=True)
+    token = secrets.token_urlsafe(32)
+    expires_at = (now or timezone.now()) + SIGN_IN_LINK_LIFETIME
+    SignInLink.objects.create(user=user, token_hash=_hash_token(token), expires_at=expires_at)
+    return token
+
+
+@transaction.atomic
+def consume_sign_in_link(*, token: str, now: datetime | None = None) -> User:
+    """The person whom the link signs in; it works for nobody after that. Raises `LinkRefused`."""
+    now = now or timezone.now()
+    fresh = SignInLink.objects.filter(
+        token_hash=_hash_token(token), used_at__isnull=True, expires_at__gt=now, user__is_active=True
+    )
+    if fresh.update(used_at=now) != 1:
+        raise LinkRefused(
+            "This sign-in link has been used, or is older than ten minutes. "
+            "Ask for a new one: manage.py sign_in_link EMAIL"
+        )
+    return User.objects.get(sign_in_links__token_hash=_hash_token(token))
+
+
+def _hash_token(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+@transaction.atomic
+def create_initiative(*, tenant_id: uuid.UUID, name: str, summary: str = "", actor: Actor) -> Initiative:
+    initiative = Initiative(tenant_id=tenant_id, name=name, summary=summary)
+    initiative.full_clean()
+    initiative.save()
+    record(
+        tenant_id=tenant_id,
+        actor=actor,
+        action="create_initiative",
+        object_kind="initiative",
+        object_id=initiative.pk,
+        object_title=name,
+    )
+    return initiative
+
+
+@transaction.atomic
+def create_plan(
+    *, tenant_id: uuid.UUID, name: str, body: str = "", initiative: Initiative | None = None, actor: Actor
+) -> Plan:
+    """A plan, under an initiative of the same tenant or alone."""
+    if initiative is not None and initiative.tenant_id != tenant_id:
+        raise ValidationError({"initiative": "this initiative belongs to another workspace"})
+    plan = Plan(tenant_id=tenant_id, name=name, body=body, initiative=initiative)
+    plan.full_clean()
+    plan.save()
+    record(
+        tenant_id=tenant_id,
+        actor=actor,
+        action="create_plan",
+        object_kind="plan",
+        object_id=plan.pk,
+        object_title=name,
+    )
+    return plan
+
+
+@transaction.atomic
+def set_secret(*, tenant_id: uuid.UUID, name: str, value: str, actor: Actor) -> Secret:
+    """Register a secret, or rotate it: from now on its value is replaced by its name wherever it shows up.
+
+    Raises ValidationError for a name that is no variable name, or a value too short to be looked for.
+    """
+    if len(value) < MIN_SECRET_LENGTH:
+        reason = f"a value of fewer than {MIN_SECRET_LENGTH} characters would be found in ordinary text"
+        raise ValidationError({"value": reason})
+    secret = Secret.objects.for_tenant(tenant_id).filter(name=name).first()
+    action = "rotate_secret" if secret else "create_secret"
+    secret = secret or Secret(tenant_id=tenant_id, name=name, created_by_id=actor.user_id)
+    secret.rotated_at = timezone.now() if action == "rotate_secret" else None
+    secret.sealed, secret.key_id = seal(value, tenant_id=tenant_id, name=name)
+    secret.full_clean(exclude=["created_by", "sealed"])
+    secret.save()
+    record(
+        tenant_id=tenant_id,
+        actor=actor,
+        action=action,
+        object_kind="secret",
+        object_id=secret.pk,
+        object_title=name,
+    )
+    return secret
