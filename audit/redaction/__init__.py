@@ -52,8 +52,9 @@ class Redactor:
         if isinstance(value, dict):
             result, findings = {}, []
             for key, item in value.items():
-                clean, found = self.redact_json(item, f"{field}/{key}")
-                result[self.redact_text(key).text] = clean
+                name = self.redact_text(key).text
+                clean, found = self.redact_json(item, f"{field}/{name}")
+                result[name] = clean
                 findings.extend(found)
             return result, findings
         return value, []
