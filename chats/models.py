@@ -23,8 +23,9 @@ class ChatMode(models.TextChoices):
     CHAT = "chat", "Chat"
 
 
-OPEN = Q(ended_at__isnull=True)
-ENDED = Q(ended_at__isnull=False)
+#: Said by status, as the constraint on `ended_at` allows, so that a status filter can rule a half out.
+OPEN = ~Q(status="ended")
+ENDED = Q(status="ended")
 
 
 class Chat(SessionModel):
@@ -70,7 +71,11 @@ class Chat(SessionModel):
         ]
         indexes = session_indexes(
             "chat",
-            {"open": OPEN, "ended": ENDED},
-            attention=Q(status__in=["awaiting_approval", "awaiting_you"]),
-            problem=Q(status="failed"),
+            {
+                "open": OPEN,
+                "ended": ENDED,
+                "active": Q(status="responding"),
+                "attention": Q(status__in=["awaiting_approval", "awaiting_you"]),
+                "problem": Q(status="failed"),
+            },
         )

@@ -178,9 +178,13 @@ class FlowRun(SessionModel):
         indexes = [
             *session_indexes(
                 "flowrun",
-                {"live": LIVE, "rest": ~LIVE},
-                attention=Q(status__in=["blocked", "interrupted", "paused"]),
-                problem=Q(status__in=["failed", "rejected"]),
+                {
+                    "live": LIVE,
+                    "rest": ~LIVE,
+                    "attention": Q(status__in=["blocked", "interrupted", "paused"]),
+                    "problem": Q(status__in=["failed", "rejected"]),
+                    "neutral": Q(status="cancelled"),
+                },
             ),
             models.Index(fields=["tenant", "flow", "-changed_at"], name="flowrun_by_flow"),
         ]

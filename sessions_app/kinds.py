@@ -230,30 +230,26 @@ class SessionModel(TenantOwned):
         return self.title
 
 
-def session_indexes(prefix: str, bands: Mapping[str, Q], *, attention: Q, problem: Q) -> list[models.Index]:
+def session_indexes(prefix: str, partial: Mapping[str, Q]) -> list[models.Index]:
     """The indexes that the list queries of one kind need, each proved by a plan test.
 
-    `bands` names disjoint halves of the table (live and rest, or open and ended); `is_folded` stands before
-    the order so that children of a fan-out are never walked.
+    `partial` names conditions on `status`: the two halves of the table (live and rest, or open and ended) and
+    each tone that is a small part of its half. `is_folded` stands before the order so that children of a
+    fan-out are never walked.
     """
-    order = ("-changed_at", "-id")
-    partial = {**bands, "attention": attention, "problem": problem}
+    order = ("is_folded", "-changed_at", "-id")
+
+    def ordered(name: str, *columns: str, condition: Q | None = None) -> models.Index:
+        fields = ["tenant", *columns, *order]
+        return models.Index(fields=fields, condition=condition, name=f"{prefix}_{name}")
+
     return [
-        *(
-            models.Index(fields=["tenant", "is_folded", *order], condition=condition, name=f"{prefix}_{name}")
-            for name, condition in partial.items()
-        ),
-        models.Index(fields=["tenant", "owner", "is_folded", *order], name=f"{prefix}_owner"),
-        models.Index(
-            fields=["tenant", "initiative", "is_folded", *order],
-            condition=Q(initiative__isnull=False),
-            name=f"{prefix}_initiative",
-        ),
-        models.Index(
-            fields=["tenant", "plan", "is_folded", *order],
-            condition=Q(plan__isnull=False),
-            name=f"{prefix}_plan",
-        ),
+        *(ordered(name, condition=condition) for name, condition in partial.items()),
+        ordered("owner", "owner"),
+        ordered("initiative", "initiative", condition=Q(initiative__isnull=False)),
+        ordered("plan", "plan", condition=Q(plan__isnull=False)),
+        ordered("repo", "repo", condition=~Q(repo="")),
+        ordered("origin", "origin"),
         GinIndex(F("tenant"), OpClass(F("search_text"), name="gin_trgm_ops"), name=f"{prefix}_text"),
     ]
 
@@ -294,11 +290,14 @@ class SessionKind(ABC):
 
     @abstractmethod
     def live_q(self, moment: Moment) -> Q:
-        """The condition of the live band on real columns, equal to its partial index's predicate."""
+        """The condition of the live band, on `status` and `changed_at` alone.
+
+        Its part on `status` is the predicate of a partial index, literally; see `docs/list.md`.
+        """
 
     @abstractmethod
     def rest_qs(self, moment: Moment) -> tuple[Q, ...]:
-        """Disjoint conditions that together are everything `live_q` is not; each has its own index."""
+        """Disjoint conditions of the same form that together are everything `live_q` is not."""
 
     @abstractmethod
     def is_live(self, obj: Any, moment: Moment) -> bool:

@@ -96,9 +96,13 @@ class BackgroundTask(SessionModel):
         indexes = [
             *session_indexes(
                 "task",
-                {"live": LIVE, "rest": ~LIVE},
-                attention=Q(status="waiting"),
-                problem=Q(status="failed"),
+                {
+                    "live": LIVE,
+                    "rest": ~LIVE,
+                    "attention": Q(status="waiting"),
+                    "problem": Q(status="failed"),
+                    "neutral": Q(status__in=["cancelled", "dismissed", "unknown"]),
+                },
             ),
             models.Index(
                 fields=["tenant", "parent", "created_at"],
