@@ -135,6 +135,7 @@ def _build_entry(
         seq=transcript.next_seq,
         kind=entry.kind.value,
         native_id=native_id,
+        ordinal=entry.ordinal,
         occurred_at=entry.occurred_at,
         role=entry.role,
         call_id=_fit_id(entry.call_id),

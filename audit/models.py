@@ -143,7 +143,8 @@ class Transcript(TenantOwned):
 class TranscriptEntry(AppendOnly):
     """One thing that happened, redacted before it was stored.
 
-    `native_id` is the source's own id of the thing, unique in its transcript: a second import adds nothing.
+    `native_id` is the source's own id of the thing, unique in its transcript: a second import adds nothing;
+    `ordinal` is that of the raw record which it was read from.
     `call_id` pairs a tool call with its result. A file edit has `path`, `before`, `after` and `patch`;
     `is_partial` says that the text before is not known whole. `attempt` counts retries of the same step.
     """
@@ -154,6 +155,7 @@ class TranscriptEntry(AppendOnly):
     seq = models.PositiveIntegerField()
     kind = models.CharField(max_length=20, choices=[(k.value, k.value) for k in EntryKind])
     native_id = models.CharField(max_length=200)
+    ordinal = models.PositiveIntegerField(null=True)
     occurred_at = models.DateTimeField(null=True)
     role = models.CharField(max_length=10, blank=True)
     text = models.TextField(blank=True)

@@ -24,7 +24,7 @@ from workspace.tenancy import TenantOwned
 
 if TYPE_CHECKING:
     from workspace.actors import Actor
-    from workspace.models import Membership
+    from workspace.models import Membership, Tenant
 
 __all__ = [
     "COLUMNS",
@@ -69,6 +69,10 @@ class Moment:
 
     as_of: datetime
     quiet_after: timedelta = timedelta(minutes=30)
+
+    @classmethod
+    def of(cls, tenant: Tenant, as_of: datetime) -> Moment:
+        return cls(as_of, timedelta(minutes=tenant.quiet_after_minutes))
 
     @property
     def quiet_before(self) -> datetime:
@@ -151,8 +155,10 @@ class SessionRow:
     owner_name: str
     initiative_id: uuid.UUID | None
     initiative_name: str
+    initiative_url: str
     plan_id: uuid.UUID | None
     plan_name: str
+    plan_url: str
     changed_at: datetime
     error: str
     repo: str
@@ -393,8 +399,10 @@ class SessionKind(ABC):
             owner_name=obj.owner.display_name,
             initiative_id=obj.initiative_id,
             initiative_name=obj.initiative.name if obj.initiative_id else "",
+            initiative_url=_page_url("sessions_app:initiative-detail", tenant_slug, obj.initiative_id),
             plan_id=obj.plan_id,
             plan_name=obj.plan.name if obj.plan_id else "",
+            plan_url=_page_url("sessions_app:plan-detail", tenant_slug, obj.plan_id),
             changed_at=obj.changed_at,
             error=obj.error,
             repo=obj.repo,
@@ -402,6 +410,10 @@ class SessionKind(ABC):
             version=obj.version,
             primary_action=self.primary_action(obj),
         )
+
+
+def _page_url(name: str, tenant_slug: str, key: uuid.UUID | None) -> str:
+    return reverse(name, args=[tenant_slug, key]) if key else ""
 
 
 def read_evidence(stored: list[dict[str, str]]) -> Iterable[Evidence]:

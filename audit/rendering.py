@@ -1,0 +1,90 @@
+"""Text of transcripts as sanitised HTML: Markdown with highlighted code, kept beside the text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import nh3
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.util import ClassNotFound
+
+from audit.entries import EntryKind
+from audit.models import RenderedEntry, TranscriptEntry
+
+__all__ = ["RENDERER_VERSION", "rendered_texts"]
+
+#: Moves with each change of what the same text renders to: older HTML is then left unused.
+RENDERER_VERSION = 1
+MARKDOWN_KINDS = frozenset({EntryKind.MESSAGE, EntryKind.THINKING})
+#: Longer texts are shown as they are: rendering costs 10 ms for 700 characters.
+MAX_MARKDOWN = 100_000
+MAX_HIGHLIGHT = 50_000
+TAGS = {
+    *("p", "br", "hr", "em", "strong", "s", "del", "code", "pre", "blockquote", "ul", "ol", "li"),
+    *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td", "a", "span"),
+}
+
+
+def rendered_texts(entries: Iterable[TranscriptEntry]) -> dict[object, SafeString]:
+    """HTML by entry id for the entries whose text is Markdown; made now and kept where it was missing."""
+    wanted = {e.pk: e for e in entries if e.kind in MARKDOWN_KINDS and 0 < len(e.text) <= MAX_MARKDOWN}
+    if not wanted:
+        return {}
+    tenant_id = next(iter(wanted.values())).tenant_id
+    kept = RenderedEntry.objects.for_tenant(tenant_id).filter(
+        entry_id__in=wanted, renderer_version=RENDERER_VERSION
+    )
+    html = dict(kept.values_list("entry_id", "html"))
+    missing = {pk: render_markdown(entry.text) for pk, entry in wanted.items() if pk not in html}
+    RenderedEntry.objects.bulk_create(
+        [
+            RenderedEntry(tenant_id=tenant_id, entry_id=pk, renderer_version=RENDERER_VERSION, html=text)
+            for pk, text in missing.items()
+        ],
+        ignore_conflicts=True,
+    )
+    return {pk: mark_safe(text) for pk, text in {**html, **missing}.items()}  # noqa: S308 - nh3 made it
+
+
+def render_markdown(text: str) -> str:
+    """Sanitised HTML. Images become their text: a transcript never loads anything from elsewhere."""
+    return nh3.clean(
+        _markdown.render(text),
+        tags=TAGS,
+        attributes={"a": {"href"}, "span": {"class"}, "ol": {"start"}},
+        url_schemes={"http", "https", "mailto"},
+        link_rel="noopener noreferrer nofollow",
+    )
+
+
+def _highlight(code: str, language: str, attributes: str) -> str:
+    if not language or len(code) > MAX_HIGHLIGHT:
+        return escape(code)
+    try:
+        lexer = get_lexer_by_name(language)
+    except ClassNotFound:
+        return escape(code)
+    return str(highlight(code, lexer, HtmlFormatter(nowrap=True, classprefix="t-")))
+
+
+def _make_markdown() -> MarkdownIt:
+    markdown = MarkdownIt("commonmark", {"html": False, "highlight": _highlight})
+    markdown.enable(["table", "strikethrough"])
+    markdown.core.ruler.push("lower_headings", _lower_headings)
+    return markdown
+
+
+def _lower_headings(state: StateCore) -> None:
+    """An entry stands under an h3 of the page: its own headings begin at h4."""
+    for token in state.tokens:
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = f"h{min(int(token.tag[1]) + 3, 6)}"
+
+
+_markdown = _make_markdown()
