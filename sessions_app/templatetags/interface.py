@@ -1,0 +1,67 @@
+"""Small pieces that every page draws: icons, times, durations, initials."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django import template
+from django.templatetags.static import static
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.timezone import localtime
+
+register = template.Library()
+
+SPRITE = "vendor/lucide-sprite-1.62.0.svg"
+UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """A decorative icon of the sprite. Meaning must stand in a word beside it."""
+    return format_html(
+        '<svg class="icon icon-{0}" width="16" height="16" aria-hidden="true"><use href="{1}#{0}"/></svg>',
+        name,
+        static(SPRITE),
+    )
+
+
+@register.simple_tag
+def when(moment: datetime | None, style: str = "narrow") -> SafeString | str:
+    """A time as people read it: relative where scripts run, absolute in the user's zone where not.
+
+    `style` is "narrow" ("5m") for rows and "long" ("5 minutes ago") for text; "-" stands for no time.
+    """
+    if moment is None:
+        return "-"
+    local = localtime(moment)
+    shape = 'format="micro"' if style == "narrow" else 'tense="past" threshold="P30D" prefix=""'
+    return format_html(
+        '<relative-time datetime="{0}" {1}><time datetime="{0}">{2}</time></relative-time>',
+        moment.isoformat(),
+        mark_safe(shape),  # noqa: S308 - one of two literals
+        f"{local:%-d %b %Y, %H:%M}",
+    )
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """Seconds as "2m 14s": the two largest units, "-" for none."""
+    if seconds is None:
+        return "-"
+    if 0 < seconds < 1:
+        return f"{round(seconds * 1000)}ms"
+    rest = int(seconds)
+    parts = []
+    for unit, size in UNITS:
+        amount, rest = divmod(rest, size)
+        if amount:
+            parts.append(f"{amount}{unit}")
+    return " ".join(parts[:2]) or "0s"
+
+
+@register.filter
+def initials(name: str) -> str:
+    """Up to two letters that stand for a person: "Maya Kern" is MK, "scheduler" is S."""
+    words = name.replace(".", " ").replace("@", " ").split()
+    return "".join(word[0] for word in words[:2]).upper() or "?"

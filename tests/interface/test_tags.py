@@ -1,0 +1,46 @@
+from datetime import UTC, datetime
+
+import pytest
+from django.utils import timezone
+
+from sessions_app.templatetags.interface import duration, icon, initials, when
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "-"),
+        (0, "0s"),
+        (0.25, "250ms"),
+        (14, "14s"),
+        (134, "2m 14s"),
+        (3600, "1h"),
+        (7384, "2h 3m"),
+        (90000, "1d 1h"),
+    ],
+)
+def test_duration_names_its_two_largest_units(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("Maya Kern", "MK"), ("scheduler", "S"), ("ana.maria@example.com", "AM"), ("", "?")],
+)
+def test_initials_stand_for_a_person(name: str, text: str) -> None:
+    assert initials(name) == text
+
+
+def test_a_time_is_iso_for_machines_and_local_for_people() -> None:
+    with timezone.override("Europe/Berlin"):
+        html = str(when(datetime(2026, 11, 22, 10, 42, tzinfo=UTC)))
+    assert 'datetime="2026-11-22T10:42:00+00:00"' in html
+    assert ">22 Nov 2026, 11:42</time>" in html
+
+
+def test_no_time_is_a_dash() -> None:
+    assert when(None) == "-"
+
+
+def test_an_icon_name_cannot_break_out_of_its_attribute() -> None:
+    assert '"><script>' not in icon('"><script>')
