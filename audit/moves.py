@@ -26,10 +26,16 @@ __all__ = [
     "save_progress",
 ]
 
+#: The columns of a move whose values before and after the audit log keeps, where they differ.
+AUDITED = ("status", "waiting_on", "waiting_reason", "error", "title")
+
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A transition by its name: the statuses that it may start from and the one that it ends in."""
+    """A transition by its name: the states that it may start from and the status that it ends in.
+
+    A state is `SessionModel.state`: the status, or a finer part of it where the kind has such.
+    """
 
     sources: frozenset[str]
     target: str
@@ -42,9 +48,9 @@ class Move:
 Moves = Mapping[str, Move]
 
 
-def allowed_moves(moves: Moves, status: str) -> list[str]:
-    """The names of the moves that a session in this status may make, sorted."""
-    return sorted(name for name, move in moves.items() if status in move.sources)
+def allowed_moves(moves: Moves, state: str) -> list[str]:
+    """The names of the moves that a session in this state may make, sorted."""
+    return sorted(name for name, move in moves.items() if state in move.sources)
 
 
 def check_move(obj: SessionModel, *, moves: Moves, move: str, seen_version: int | None = None) -> None:
@@ -54,10 +60,10 @@ def check_move(obj: SessionModel, *, moves: Moves, move: str, seen_version: int 
     """
     subject = f"{obj._meta.verbose_name} “{obj.title}”"
     if seen_version is not None and seen_version != obj.version:
-        raise StaleVersion(subject=subject, seen=seen_version, current=obj.version, status=obj.status)
-    if obj.status not in moves[move].sources:
+        raise StaleVersion(subject=subject, seen=seen_version, current=obj.version, status=obj.state)
+    if obj.state not in moves[move].sources:
         raise IllegalMove(
-            subject=subject, tried=move, status=obj.status, allowed=allowed_moves(moves, obj.status)
+            subject=subject, tried=move, status=obj.state, allowed=allowed_moves(moves, obj.state)
         )
 
 
@@ -92,13 +98,20 @@ def save_move(
     """Make `move` on a locked row: check it, write it, record who did it, announce it.
 
     `rule` is the reason that people read behind the status. `fields` are further columns of the same write;
-    `changed_at` becomes `now` unless they say otherwise. `seen_version` binds a decision to what was seen.
+    `changed_at` becomes `now` and `evidence` tells of the move unless they say otherwise. `seen_version`
+    binds a decision to what was seen.
     Raises `StaleVersion` or `IllegalMove` with nothing changed. Call it inside the caller's transaction.
     """
     check_move(obj, moves=moves, move=move, seen_version=seen_version)
-    before = obj.status
-    values = {"changed_at": now, **(fields or {}), "status": moves[move].target, "version": obj.version + 1}
-    values["evidence"] = make_evidence(rule=rule, event=move, actor=actor, now=now)
+    evidence = make_evidence(rule=rule, event=move, actor=actor, now=now)
+    values = {
+        "changed_at": now,
+        "evidence": evidence,
+        **(fields or {}),
+        "status": moves[move].target,
+        "version": obj.version + 1,
+    }
+    changes = {name: (getattr(obj, name), values[name]) for name in AUDITED if name in values}
     _write(obj, values)
     record(
         tenant_id=obj.tenant_id,
@@ -107,7 +120,7 @@ def save_move(
         object_kind=kind,
         object_id=obj.pk,
         object_title=obj.title,
-        changes={"status": (str(before), str(obj.status))},
+        changes={name: pair for name, pair in changes.items() if name == "status" or pair[0] != pair[1]},
         session=(kind, obj.pk),
         entry_seq=entry_seq,
     )

@@ -2,54 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import secrets
-from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
 
-from celery.schedules import schedule
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(os.environ.get("DATA_DIR") or BASE_DIR / ".data").resolve()
+from config.environment import (
+    BASE_DIR,
+    check_redis_url,
+    make_broker_url,
+    make_channels_host,
+    parse_database_url,
+    read_bool,
+    read_data_dir,
+    read_database_url,
+    read_int,
+    read_list,
+    read_public_url,
+    read_redis_url,
+)
+from config.keys import read_sealing_keys, read_secret_key
 
+DATA_DIR = read_data_dir()
+REDIS_URL = check_redis_url(read_redis_url())
+SECRET_KEY = read_secret_key(DATA_DIR)
+# Keys that seal stored secrets, 32 bytes each, the newest first.
+SEALING_KEYS = read_sealing_keys(DATA_DIR)
 
-def read_bool(name: str, default: bool) -> bool:
-    value = os.environ.get(name, "").lower()
-    if value in {"", "1", "true", "yes", "0", "false", "no"}:
-        return default if value == "" else value in {"1", "true", "yes"}
-    raise ImproperlyConfigured(f"{name} must be 1 or 0, not {value!r}")
-
-
-def read_database_url(url: str) -> dict[str, object]:
-    """postgres://user:password@host:port/name?host=/socket/folder as Django's dictionary."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"postgres", "postgresql"}:
-        raise ImproperlyConfigured(f"DATABASE_URL must begin with postgres://, not {parts.scheme!r}")
-    options = {key: values[-1] for key, values in parse_qs(parts.query).items()}
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": options.pop("host", parts.hostname or ""),
-        "PORT": str(parts.port or ""),
-        "OPTIONS": options,
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
-    }
-
-
-DATABASES = {"default": read_database_url(os.environ["DATABASE_URL"])}
-REDIS_URL = os.environ["REDIS_URL"]
-
-SECRET_KEY = os.environ.get("SECRET_KEY") or secrets.token_urlsafe(50)
-SEALING_KEYS: list[bytes] = [hashlib.sha256(SECRET_KEY.encode()).digest()]
-PUBLIC_URL = os.environ.get("PUBLIC_URL") or "http://127.0.0.1:8000"
 DEBUG = False
-ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "workspace.User"
 ROOT_URLCONF = "config.urls"
@@ -59,8 +38,51 @@ TIME_ZONE = "UTC"
 USE_THOUSAND_SEPARATOR = True
 LOGIN_URL = "workspace:sign-in"
 
+# --- The database -------------------------------------------------------------------------------------
+
+DATABASES = {"default": parse_database_url(read_database_url())}
+POOL_SIZE = read_int("DATABASE_POOL_SIZE", 0, highest=200)
+if POOL_SIZE:
+    # Set by the web process (config/asgi.py): each of its requests has a thread of its own, so a connection
+    # that outlives its thread would never be used again.
+    DATABASES["default"]["OPTIONS"] |= {"pool": {"min_size": 1, "max_size": POOL_SIZE}}  # type: ignore[operator]
+else:
+    DATABASES["default"] |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+
+# --- Where people reach us ----------------------------------------------------------------------------
+
+_public = read_public_url()
+PUBLIC_URL = _public.geturl()
+ALLOWED_HOSTS = read_list("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]", str(_public.hostname)]
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+# An https PUBLIC_URL means that a proxy ends TLS in front of us and tells us so in X-Forwarded-Proto.
+_is_https = _public.scheme == "https"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _is_https else None
+SECURE_SSL_REDIRECT = _is_https
+SESSION_COOKIE_SECURE = _is_https
+CSRF_COOKIE_SECURE = _is_https
+SECURE_HSTS_SECONDS = read_int("HSTS_SECONDS", 31_536_000) if _is_https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = read_bool("HSTS_SUBDOMAINS", False)
+SECURE_HSTS_PRELOAD = read_bool("HSTS_PRELOAD", False)
+# Whether other names of the same domain are bound to https as well is for the domain's owner to say.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+
+SECURE_CSP = {
+    "default-src": [CSP.NONE],
+    "script-src": [CSP.SELF, CSP.NONCE],
+    "style-src": [CSP.SELF, CSP.NONCE],
+    "img-src": [CSP.SELF, "data:"],
+    "font-src": [CSP.SELF],
+    "connect-src": [CSP.SELF],
+    "form-action": [CSP.SELF],
+    "base-uri": [CSP.NONE],
+    "frame-ancestors": [CSP.NONE],
+}
+
+# --- Apps and requests --------------------------------------------------------------------------------
+
 INSTALLED_APPS = [
-    "daphne",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -84,7 +106,6 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "servestatic.middleware.ServeStaticMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -111,31 +132,65 @@ TEMPLATES = [
     }
 ]
 
-SECURE_CSP = {
-    "default-src": [CSP.NONE],
-    "script-src": [CSP.SELF, CSP.NONCE],
-    "style-src": [CSP.SELF, CSP.NONCE],
-    "img-src": [CSP.SELF, "data:"],
-    "font-src": [CSP.SELF],
-    "connect-src": [CSP.SELF],
-    "form-action": [CSP.SELF],
-    "base-uri": [CSP.NONE],
-    "frame-ancestors": [CSP.NONE],
-}
+# --- Files --------------------------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [path for path in [BASE_DIR / "static"] if path.is_dir()]
 STATIC_ROOT = DATA_DIR / "static"
-
-CHANNEL_LAYERS = {
-    "default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}},
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"},
 }
 
-CELERY_BROKER_URL = REDIS_URL
+# --- Messages between processes -----------------------------------------------------------------------
+
+# redis-py gives up on a socket that is silent for 5 s; Channels listens for 5 s at a time. Without a longer
+# limit an idle websocket dies.
+CHANNELS_SOCKET_TIMEOUT_SECONDS = 30
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        "CONFIG": {"hosts": [make_channels_host(REDIS_URL, CHANNELS_SOCKET_TIMEOUT_SECONDS)]},
+    },
+}
+
+CELERY_BROKER_URL = make_broker_url(REDIS_URL)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+# The database owns what work there is: a job that was taken and lost is handed out again.
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# On Ctrl-C a job has this long to end by itself before it is cut off and handed out again.
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 5.0
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TASK_ROUTES = {
+    "flows.jobs.*": {"queue": "runs"},
+    "tasks.jobs.*": {"queue": "runs"},
+    "chats.jobs.*": {"queue": "runs"},
+    "intake.jobs.*": {"queue": "intake"},
+}
+CELERY_TIMEZONE = TIME_ZONE
+CELERY_BEAT_SCHEDULER = "config.heartbeat:HeartbeatScheduler"
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
+# An entry expires before its next run, so that a stopped worker does not find a heap of them.
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {}
-_ = schedule
+
+# --- Logs ---------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{", "datefmt": "%H:%M:%S"}
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "WARNING").upper()},
+    # Django would send errors by mail and, without DEBUG, print nothing.
+    "loggers": {"django": {"handlers": [], "level": "WARNING", "propagate": True}},
+}

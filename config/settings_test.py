@@ -1,6 +1,22 @@
-"""The settings of the tests: everything real, hashing made cheap."""
+"""The settings of the tests: everything real, hashing made cheap, data that nobody will miss."""
+
+import os
+
+from config.environment import BASE_DIR, choose_redis_database, make_broker_url, make_channels_host
+
+os.environ.setdefault("DATA_DIR", str(BASE_DIR / ".data-test"))
 
 from config.settings import *  # noqa: F403
+from config.settings import CHANNEL_LAYERS, CHANNELS_SOCKET_TIMEOUT_SECONDS, REDIS_URL
+
+# Test runners side by side share one server: Django gives each a database of its own, we a number.
+_runner = os.environ.get("PYTEST_XDIST_WORKER", "")
+if _runner:
+    REDIS_URL = choose_redis_database(REDIS_URL, 1 + int(_runner.removeprefix("gw")))
+    CELERY_BROKER_URL = make_broker_url(REDIS_URL)
+    CHANNEL_LAYERS["default"]["CONFIG"] = {
+        "hosts": [make_channels_host(REDIS_URL, CHANNELS_SOCKET_TIMEOUT_SECONDS)]
+    }
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {

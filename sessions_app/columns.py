@@ -80,6 +80,11 @@ class SessionModel(TenantOwned):
     def __str__(self) -> str:
         return self.title
 
+    @property
+    def state(self) -> str:
+        """What the table of legal moves goes by: the status, or the part of it that a kind tells apart."""
+        return str(self.status)
+
 
 def session_indexes(prefix: str, partial: Mapping[str, Q]) -> list[models.Index]:
     """The indexes that the list queries of one kind need, each proved by a plan test.

@@ -39,6 +39,7 @@ __all__ = [
     "StatusInfo",
     "Tone",
     "session_indexes",
+    "write_evidence",
 ]
 
 
@@ -307,6 +308,14 @@ class SessionKind(ABC):
 
 def _page_url(name: str, tenant_slug: str, key: uuid.UUID | None) -> str:
     return reverse(name, args=[tenant_slug, key]) if key else ""
+
+
+def write_evidence(evidence: Iterable[Evidence]) -> list[dict[str, str]]:
+    """Evidence as `SessionModel.evidence` stores it."""
+    return [
+        {"label": item.label, "text": item.text, **({"at": item.at.isoformat()} if item.at else {})}
+        for item in evidence
+    ]
 
 
 def read_evidence(stored: list[dict[str, str]]) -> Iterable[Evidence]:

@@ -115,3 +115,8 @@ class BackgroundTask(SessionModel):
                 name="task_by_source",
             ),
         ]
+
+    @property
+    def state(self) -> str:
+        """The status, and of a waiting task on what: "waiting/review"."""
+        return f"{self.status}/{self.waiting_on}" if self.waiting_on else str(self.status)

@@ -1,0 +1,22 @@
+# Each target is one command; what it takes to find Python and the rest is in config/setup.sh.
+.PHONY: help setup run test check lock
+
+PYTHON := .venv/bin/python
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install everything that is locked into .venv
+	@bash config/setup.sh
+
+run: setup ## start the product (PORT, HOST, DATA_DIR, DATABASE_URL and REDIS_URL are honoured)
+	@$(PYTHON) manage.py run
+
+test: setup ## run all tests (ARGS="tests/config -k name" for some of them, BROWSER=0 without a browser)
+	@bash config/run_tests.sh $(ARGS)
+
+check: setup ## lint, types, import rules, deployment settings, migrations
+	@bash config/run_checks.sh
+
+lock: setup ## write requirements.lock anew from requirements*.in
+	@bash config/setup.sh lock

@@ -1,0 +1,23 @@
+"""The short texts of a session's row: redacted, on one line, and no longer than their column."""
+
+from __future__ import annotations
+
+import uuid
+
+from audit.services import redact
+
+__all__ = ["HEADLINE_LENGTH", "TITLE_LENGTH", "make_headline", "make_title"]
+
+TITLE_LENGTH = 300
+HEADLINE_LENGTH = 500
+
+
+def make_title(tenant_id: uuid.UUID, text: str) -> str:
+    """A title as a row holds it; "Untitled" where the text says nothing."""
+    return " ".join(redact(tenant_id=tenant_id, text=text).split())[:TITLE_LENGTH].strip() or "Untitled"
+
+
+def make_headline(tenant_id: uuid.UUID, text: str) -> str:
+    """The first line of an error or a reason that says anything. The whole is redacted before it is cut."""
+    lines = (line.strip() for line in redact(tenant_id=tenant_id, text=text).splitlines())
+    return next((line for line in lines if line), "")[:HEADLINE_LENGTH]

@@ -1,1 +1,0 @@
-"""Readers turn the session files of coding agents into entries of a transcript. No Django inside."""
