@@ -61,6 +61,13 @@ def duration(seconds: float | None) -> str:
 
 
 @register.filter
+def prose(text: str) -> SafeString:
+    """Text to read: HTML from the renderer as it is, anything else escaped with its line breaks kept."""
+    plain = "" if isinstance(text, SafeString) else " plain"
+    return format_html('<div class="prose{}">{}</div>', plain, text)
+
+
+@register.filter
 def initials(name: str) -> str:
     """Up to two letters that stand for a person: "Maya Kern" is MK, "scheduler" is S."""
     words = name.replace(".", " ").replace("@", " ").split()

@@ -2,8 +2,9 @@ from datetime import UTC, datetime
 
 import pytest
 from django.utils import timezone
+from django.utils.safestring import mark_safe
 
-from sessions_app.templatetags.interface import duration, icon, initials, when
+from sessions_app.templatetags.interface import duration, icon, initials, prose, when
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,11 @@ def test_no_time_is_a_dash() -> None:
 
 def test_an_icon_name_cannot_break_out_of_its_attribute() -> None:
     assert '"><script>' not in icon('"><script>')
+
+
+def test_plain_text_is_escaped_and_keeps_its_lines() -> None:
+    assert prose("<b>\nx") == '<div class="prose plain">&lt;b&gt;\nx</div>'
+
+
+def test_rendered_text_stays_html() -> None:
+    assert prose(mark_safe("<p>x</p>")) == '<div class="prose"><p>x</p></div>'

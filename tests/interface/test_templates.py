@@ -12,6 +12,7 @@ from django.template.loader import get_template
 from django.test import RequestFactory
 from django.views import csrf, defaults
 
+from audit import pages, presenting
 from sessions_app import registry
 from sessions_app.templatetags.interface import SPRITE
 
@@ -38,6 +39,10 @@ def test_template_keeps_the_content_security_policy(name: str) -> None:
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_icons_of_a_template_are_in_the_sprite(name: str) -> None:
     assert set(re.findall(r'{% icon "([\w-]+)"', source(name))) <= ICONS
+
+
+def test_icons_of_transcripts_and_receipts_are_in_the_sprite() -> None:
+    assert set(presenting.ICONS.values()) | {icon for _, icon in pages.RECEIPT_TONES.values()} <= ICONS
 
 
 def test_icons_of_every_kind_and_status_are_in_the_sprite() -> None:
