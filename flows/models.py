@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
@@ -144,6 +145,7 @@ class FlowRun(SessionModel):
 
     `step_position` is the current or next step, from 1; `step_count` counts skipped steps too.
     `checkpoint_hash` is the SHA-256 of what a person is asked to approve; "" when not paused.
+    `approver_ids` are the only people who may decide; empty: any member.
     """
 
     flow = models.ForeignKey(Flow, on_delete=models.PROTECT, db_index=False, related_name="runs")
@@ -156,6 +158,7 @@ class FlowRun(SessionModel):
     step_count = models.PositiveSmallIntegerField()
     checkpoint_message = models.TextField(blank=True)
     checkpoint_hash = models.CharField(max_length=64, blank=True)
+    approver_ids = ArrayField(models.UUIDField(), default=list, blank=True)
     waiting_since = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -203,7 +206,11 @@ class StepStatus(models.TextChoices):
 class StepRun(TenantOwned):
     """One try of one step of a run; a retried step has a row for each attempt.
 
-    pending -> paused -> running -> completed | failed | cancelled;  pending, paused -> skipped | cancelled
+        pending -> paused (a checkpoint asks) -> running;  pending -> running (nothing asks)
+        running -> completed | failed | cancelled;  pending, paused -> skipped | cancelled
+
+    A step that was cut off by an interruption has failed; the run goes on with its next attempt.
+    `first_seq` is the number of the attempt's first entry in the run's transcript.
     """
 
     run = models.ForeignKey(FlowRun, on_delete=models.PROTECT, db_index=False, related_name="step_runs")

@@ -1,0 +1,26 @@
+"""Who may do what to a run. Viewers only read, strangers find nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flows.models import FlowRun
+
+if TYPE_CHECKING:
+    from workspace.models import Membership
+
+__all__ = ["can_control", "can_decide"]
+
+
+def can_decide(run: FlowRun, member: Membership) -> bool:
+    """Whether this member may decide the run's checkpoints: anyone who runs, or those whom the flow names."""
+    if member.tenant_id != run.tenant_id or not member.can_run:
+        return False
+    return not run.approver_ids or member.user_id in run.approver_ids
+
+
+def can_control(run: FlowRun, member: Membership) -> bool:
+    """Whether this member may cancel, resume and retry the run: its owner and admins."""
+    if member.tenant_id != run.tenant_id or not member.can_run:
+        return False
+    return member.user_id == run.owner_id or member.can_manage

@@ -1,0 +1,53 @@
+"""Every write to flows and their runs: `definition` makes flows, `runs`, `steps` and `decisions` run them.
+
+Each service is one transaction: the rows, the transcript's line, the audit entry, and once it has committed
+the announcement. An illegal move raises `IllegalMove`, a stale one `StaleVersion`, and changes nothing.
+"""
+
+from flows.services.decisions import AlreadyDecided, approve_checkpoint, reject_checkpoint, skip_checkpoint
+from flows.services.definition import archive_flow, create_flow, read_design, update_flow
+from flows.services.runs import (
+    begin_run,
+    block_run,
+    cancel_run,
+    complete_run,
+    interrupt_run,
+    resume_run,
+    retry_run,
+    start_run,
+)
+from flows.services.steps import (
+    add_entries,
+    fail_step,
+    finish_step,
+    pause_at_checkpoint,
+    see_checkpoint,
+    skip_step,
+    start_step,
+)
+
+__all__ = [
+    "AlreadyDecided",
+    "add_entries",
+    "approve_checkpoint",
+    "archive_flow",
+    "begin_run",
+    "block_run",
+    "cancel_run",
+    "complete_run",
+    "create_flow",
+    "fail_step",
+    "finish_step",
+    "interrupt_run",
+    "pause_at_checkpoint",
+    "read_design",
+    "reject_checkpoint",
+    "resume_run",
+    "retry_run",
+    "see_checkpoint",
+    "skip_checkpoint",
+    "skip_step",
+    "start_run",
+    "start_step",
+    "update_flow",
+]

@@ -1,0 +1,286 @@
+"""The steps of a run under way: started, asked about, finished, skipped, failed, and what they say."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from audit.entries import JSON, EntryKind, NewEntry, RunFacts, Usage
+from audit.headlines import make_headline
+from audit.moves import lock_session, save_progress
+from audit.services import Appended, append_entries, content_hash
+from flows.cleaning import clean_json, clean_text
+from flows.models import FlowRun, StepRun, StepStatus
+from flows.moves import (
+    KIND,
+    find_current_step,
+    lock_run,
+    move_step,
+    record_step,
+    save_run,
+    step_data,
+    write_line,
+)
+from workspace.actors import Actor
+
+__all__ = [
+    "add_entries",
+    "fail_step",
+    "finish_step",
+    "pause_at_checkpoint",
+    "see_checkpoint",
+    "skip_step",
+    "start_step",
+]
+
+
+@transaction.atomic
+def start_step(
+    *,
+    tenant_id: uuid.UUID,
+    run_id: uuid.UUID,
+    actor: Actor,
+    arguments: Mapping[str, JSON] | None = None,
+    now: datetime | None = None,
+) -> StepRun:
+    """The current step is at work. `arguments` are its parameters with every reference put in."""
+    now = now or timezone.now()
+    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="start_step")
+    step = find_current_step(run)
+    move_step(step, "start", {"started_at": now, "parameters": _clean_arguments(run, step, arguments)})
+    seq = write_step_start(run, step, now)
+    record_step(step, run=run, actor=actor, action="start_step", before=StepStatus.PENDING, entry_seq=seq)
+    save_progress(run, kind=KIND, now=now, fields={})
+    return step
+
+
+def write_step_start(run: FlowRun, step: StepRun, now: datetime) -> int:
+    """The line that says that a step is at work; the attempt begins there unless it was asked about."""
+    seq = write_line(
+        run,
+        kind=EntryKind.STATUS,
+        native_id=f"step:{step.position}:{step.attempt}:start",
+        text=f"Step {step.position} of {run.step_count} “{step.name}” started",
+        now=now,
+        data=step_data(step, "step_started", arguments=step.parameters),
+        attempt=step.attempt,
+    )
+    if step.first_seq is None:
+        step.first_seq = seq
+        step.save(update_fields=["first_seq"])
+    return seq
+
+
+@transaction.atomic
+def add_entries(
+    *,
+    tenant_id: uuid.UUID,
+    run_id: uuid.UUID,
+    entries: Iterable[NewEntry],
+    usages: Iterable[Usage] = (),
+    facts: RunFacts | None = None,
+    now: datetime | None = None,
+) -> Appended:
+    """Add what the current step's agent says and does to the run's transcript, under the step's attempt."""
+    now = now or timezone.now()
+    run = lock_session(FlowRun, tenant_id=tenant_id, session_id=run_id)
+    attempt = find_current_step(run).attempt
+    appended = append_entries(
+        tenant_id=tenant_id,
+        session=(KIND, run.pk),
+        entries=(replace(entry, attempt=attempt) for entry in entries),
+        usages=usages,
+        facts=facts,
+    )
+    save_progress(run, kind=KIND, now=now, fields={})
+    return appended
+
+
+@transaction.atomic
+def pause_at_checkpoint(
+    *,
+    tenant_id: uuid.UUID,
+    run_id: uuid.UUID,
+    actor: Actor,
+    arguments: Mapping[str, JSON] | None = None,
+    message: str = "",
+    now: datetime | None = None,
+) -> FlowRun:
+    """Ask a person before the current step; what they will see is bound into the checkpoint's hash.
+
+    `message` is the step's own unless given.
+    """
+    now = now or timezone.now()
+    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="pause")
+    step = find_current_step(run)
+    move_step(step, "pause", {"parameters": _clean_arguments(run, step, arguments)})
+    message = message or run.snapshot["steps"][step.position - 1]["checkpoint_message"]
+    run.checkpoint_message = clean_text(run.tenant_id, message) or f"Go on with step {step}?"
+    seq = write_line(
+        run,
+        kind=EntryKind.CHECKPOINT,
+        native_id=f"step:{step.position}:{step.attempt}:checkpoint",
+        text=run.checkpoint_message,
+        now=now,
+        data=step_data(step, "checkpoint", arguments=step.parameters),
+        attempt=step.attempt,
+    )
+    step.first_seq = seq
+    step.save(update_fields=["first_seq"])
+    save_run(
+        run,
+        "pause",
+        actor=actor,
+        now=now,
+        rule=f"at a checkpoint: a person decides before step {step.position} “{step.name}”",
+        fields={
+            "checkpoint_message": run.checkpoint_message,
+            "checkpoint_hash": content_hash(see_checkpoint(run, step, version=run.version + 1)),
+            "waiting_since": now,
+        },
+        entry_seq=seq,
+    )
+    return run
+
+
+def see_checkpoint(run: FlowRun, step: StepRun, *, version: int | None = None) -> dict[str, JSON]:
+    """All that a person is shown before they decide: the step, its arguments and what led there.
+
+    `version` is the run's while it is paused here, so that each pause has a hash of its own.
+    """
+    design = run.snapshot["steps"][step.position - 1]
+    done = StepRun.objects.for_tenant(run.tenant_id).filter(run=run, position__lt=step.position)
+    return {
+        "run": str(run.pk),
+        "version": run.version if version is None else version,
+        "flow": run.snapshot["flow"]["name"],
+        "flow_version": run.flow_version,
+        "message": run.checkpoint_message,
+        "step": {
+            "position": step.position,
+            "name": step.name,
+            "attempt": step.attempt,
+            "skill": design["skill"],
+        },
+        "arguments": step.parameters,
+        "results": [
+            {
+                "position": earlier.position,
+                "name": earlier.name,
+                "attempt": earlier.attempt,
+                "status": str(earlier.status),
+                "result": earlier.result,
+            }
+            for earlier in done.order_by("position", "attempt")
+        ],
+    }
+
+
+@transaction.atomic
+def finish_step(
+    *,
+    tenant_id: uuid.UUID,
+    run_id: uuid.UUID,
+    actor: Actor,
+    result: JSON = None,
+    now: datetime | None = None,
+) -> StepRun:
+    """The current step is done with this result; the next one is the current one, if there is one."""
+    now = now or timezone.now()
+    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="finish_step")
+    step = find_current_step(run)
+    clean = clean_json(tenant_id, result)
+    move_step(step, "finish", {"result": clean, "finished_at": now})
+    seq = write_line(
+        run,
+        kind=EntryKind.STATUS,
+        native_id=f"step:{step.position}:{step.attempt}:finish",
+        text=f"Step {step.position} of {run.step_count} “{step.name}” finished",
+        now=now,
+        data=step_data(step, "step_finished", result=result),
+        attempt=step.attempt,
+    )
+    record_step(step, run=run, actor=actor, action="finish_step", before=StepStatus.RUNNING, entry_seq=seq)
+    save_progress(run, kind=KIND, now=now, fields={"step_position": next_position(run)})
+    return step
+
+
+@transaction.atomic
+def skip_step(
+    *,
+    tenant_id: uuid.UUID,
+    run_id: uuid.UUID,
+    actor: Actor,
+    reason: str = "",
+    now: datetime | None = None,
+) -> StepRun:
+    """Pass over the current step, which has not started: its condition does not hold."""
+    now = now or timezone.now()
+    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="skip_step")
+    step = find_current_step(run)
+    move_step(step, "skip", {"finished_at": now})
+    because = f": {reason}" if reason else ""
+    seq = write_line(
+        run,
+        kind=EntryKind.STATUS,
+        native_id=f"step:{step.position}:{step.attempt}:skip",
+        text=f"Step {step.position} of {run.step_count} “{step.name}” skipped{because}",
+        now=now,
+        data=step_data(step, "step_skipped"),
+        attempt=step.attempt,
+    )
+    record_step(step, run=run, actor=actor, action="skip_step", before=StepStatus.PENDING, entry_seq=seq)
+    save_progress(run, kind=KIND, now=now, fields={"step_position": next_position(run)})
+    return step
+
+
+@transaction.atomic
+def fail_step(
+    *,
+    tenant_id: uuid.UUID,
+    run_id: uuid.UUID,
+    actor: Actor,
+    error: str,
+    now: datetime | None = None,
+) -> FlowRun:
+    """The current step has failed, and the run with it; the list shows the first line of the error."""
+    now = now or timezone.now()
+    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="fail_step")
+    step = find_current_step(run)
+    clean = clean_text(tenant_id, error)
+    move_step(step, "fail", {"error": clean, "finished_at": now})
+    seq = write_line(
+        run,
+        kind=EntryKind.ERROR,
+        native_id=f"step:{step.position}:{step.attempt}:fail",
+        text=error,
+        now=now,
+        data=step_data(step, "step_failed"),
+        attempt=step.attempt,
+    )
+    save_run(
+        run,
+        "fail_step",
+        actor=actor,
+        now=now,
+        rule=f"step {step.position} “{step.name}” failed (attempt {step.attempt})",
+        fields={"error": make_headline(tenant_id, error), "finished_at": now},
+        entry_seq=seq,
+    )
+    return run
+
+
+def next_position(run: FlowRun) -> int:
+    """Where the run stands once its current step is done: at the next step, or still at the last one."""
+    return min(run.step_position + 1, run.step_count)
+
+
+def _clean_arguments(run: FlowRun, step: StepRun, arguments: Mapping[str, JSON] | None) -> JSON:
+    if arguments is None:
+        return dict(step.parameters)
+    return clean_json(run.tenant_id, dict(arguments))
