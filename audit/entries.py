@@ -36,9 +36,10 @@ class NewEntry:
 
     `native_id` is unique within its transcript and the same each time the source is read: the id of the
     source's record and the position of the block in it, never a bare tool id (sources repeat those).
-    `before` and `after` hold whole texts of an edited file. Where the source has only hunks, both are None,
-    `patch` holds them and `is_partial` says so. `is_meta` marks text that was put into the conversation by a
-    program rather than written by a person or a model; pages show it folded.
+    `before` and `after` hold whole texts of an edited file ("" before: it was made). None is a text that the
+    source does not have: then `is_partial` is set, and `patch` holds the hunks, if there are any.
+    `is_meta` marks text that was put into the conversation by a program rather than written by a person or a
+    model; pages show it folded.
     """
 
     kind: EntryKind

@@ -1,0 +1,154 @@
+"""What every reader of a session file takes and yields.
+
+A format is known by `Format`: a test of its first records, and a function that reads a stream. A reader never
+raises for what it finds in a file: what it cannot use it reports as a `Problem`, which never quotes the file.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import BinaryIO
+
+from audit.entries import JSON, NewEntry, NewRecord, RunFacts, Usage
+
+
+class Severity(StrEnum):
+    """How bad a problem is: `lost` means that something of the file is not in the result."""
+
+    LOST = "lost"
+    REPAIRED = "repaired"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that a reader met at a line (from 1) of the file. The reason never quotes the file."""
+
+    severity: Severity
+    line: int
+    reason: str
+
+
+class TurnState(StrEnum):
+    """Where the last turn of a session stands, as far as its file tells.
+
+    None of them says that the session is finished: a file that stopped growing does not say so.
+    """
+
+    IN_TURN = "in_turn"
+    TURN_OVER = "turn_over"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+    ASKED = "asked"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnHint:
+    """What one record says about the turn, by which rule, and what was seen that the rule speaks of.
+
+    `headline` is the text of an error or of a question and is not redacted. `is_certain` is False where the
+    format does not say that a turn ended and the rule goes by what came last.
+    """
+
+    state: TurnState
+    rule: str
+    seen: str
+    headline: str = field(default="", repr=False)
+    is_certain: bool = True
+
+
+class TitleRank(StrEnum):
+    """Where a title came from, the best first."""
+
+    CUSTOM = "custom"
+    GENERATED = "generated"
+    PROMPT = "prompt"
+    SUMMARY = "summary"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class TitleHint:
+    """A text that may name the session. With a `leaf` it counts only if the file holds that record."""
+
+    rank: TitleRank
+    text: str = field(repr=False)
+    leaf: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildHint:
+    """A sub-agent of the record's session, as records tell of it.
+
+    `parent` is the agent that started it, "" for the session itself. Hints about one call or one agent come
+    in pieces and are merged. `call_id` is the tool call that started it. `outcome` is "", `running`,
+    `completed` or `failed`. `prompt_mark` stands for the text that it was started with (see `prompt_mark`).
+    """
+
+    call_id: str = ""
+    agent_id: str = ""
+    title: str = field(default="", repr=False)
+    agent_type: str = ""
+    outcome: str = ""
+    prompt_mark: int = 0
+    parent: str = ""
+
+
+def prompt_mark(text: str) -> int:
+    """A number that is equal for equal texts within this process and means nothing outside; 0 for no text."""
+    return hash(("prompt", text.strip())) if text.strip() else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRecord:
+    """One object of the file and what it means.
+
+    `agent_id` is "" for a record of the session itself, else it names the sub-agent whose record this is.
+    `record` is None only where nothing could be decoded, and then `problems` says why. `at` is never later
+    than the `now` that the reader was given. `end` is the offset of the byte after the object: what a file
+    that grew has new begins there, or later. `is_repeat` marks a record that this file held before: it has
+    no entries.
+    """
+
+    ordinal: int
+    line: int
+    end: int
+    session_id: str
+    agent_id: str = ""
+    record: NewRecord | None = None
+    at: datetime | None = None
+    entries: tuple[NewEntry, ...] = ()
+    usage: Usage | None = None
+    facts: RunFacts | None = None
+    turn: TurnHint | None = None
+    titles: tuple[TitleHint, ...] = ()
+    children: tuple[ChildHint, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    is_repeat: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadContext:
+    """What a reader is told besides the bytes.
+
+    `now` caps all times. `name` names the session where its records do not (the file's stem). `own_files`
+    are the sub-agents that have a file of their own: their copies inside the session's file yield no entries.
+    """
+
+    now: datetime
+    name: str
+    own_files: frozenset[str] = frozenset()
+
+
+type ReadFunction = Callable[[BinaryIO, ReadContext], Iterator[ReadRecord]]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format of session files: its key, its name for people, how to know it and how to read it."""
+
+    key: str
+    label: str
+    recognises: Callable[[Sequence[JSON]], bool]
+    read: ReadFunction

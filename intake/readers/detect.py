@@ -1,0 +1,39 @@
+"""Tell what format a file is of, by what its first objects are: never by its name or its folder."""
+
+from itertools import islice
+from typing import BinaryIO
+
+from audit.entries import JSON
+from intake.readers import claude_code
+from intake.readers.base import Format
+from intake.readers.jsonl import Splitter
+
+FORMATS: tuple[Format, ...] = (claude_code.FORMAT,)
+_FIRST_OBJECTS = 100
+_FIRST_BYTES = 8 << 20
+_SAMPLE = 4_096
+
+
+def detect(stream: BinaryIO) -> Format | None:
+    """The format of a seekable stream that stands at its beginning, where it is left; None if it is of none.
+
+    It takes the first hundred objects, so that a broken beginning does not hide a session.
+    """
+    is_text = not _looks_binary(stream.read(_SAMPLE))
+    stream.seek(0)
+    records: list[JSON] = []
+    for found in islice(Splitter().split(stream), _FIRST_OBJECTS) if is_text else ():
+        records.append(found.value)
+        if found.end > _FIRST_BYTES:
+            break
+    stream.seek(0)
+    return next((format_ for format_ in FORMATS if format_.recognises(records)), None)
+
+
+def _looks_binary(sample: bytes) -> bool:
+    """Whether the first bytes of a file are of no text at all, so that it need not be split.
+
+    NUL bytes alone do not say so: a crash leaves runs of them in a session file.
+    """
+    head = sample.strip(b"\0\r\n\t ")
+    return b"\0" in head and not head.startswith((b"{", b"[", b"\xef\xbb\xbf"))

@@ -1,0 +1,48 @@
+"""Typed access to decoded JSON that came from outside: a field of another type reads as absent."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from audit.entries import JSON
+
+type Object = Mapping[str, JSON]
+
+_NOTHING: dict[str, JSON] = {}
+_LATEST_MS = 253_402_300_799_000
+
+
+def text_of(owner: Object, key: str) -> str:
+    value = owner.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def object_of(owner: Object, key: str) -> dict[str, JSON]:
+    value = owner.get(key)
+    return value if isinstance(value, dict) else _NOTHING
+
+
+def objects_of(owner: Object, key: str) -> list[dict[str, JSON]]:
+    value = owner.get(key)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def number_of(owner: Object, key: str) -> int | None:
+    """A whole number that is not negative."""
+    value = owner.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**63:
+        return None
+    return int(value)
+
+
+def time_of(owner: Object, key: str) -> datetime | None:
+    """A time as ISO 8601 or as milliseconds since 1970; one without a zone is taken as UTC."""
+    value = owner.get(key)
+    if isinstance(value, str):
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LATEST_MS:
+        return None
+    return datetime.fromtimestamp(value / 1000, UTC)
