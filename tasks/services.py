@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from audit.entries import EntryKind
 from audit.headlines import make_headline
+from audit.imports import Delivery, append_delivery
 from audit.moves import allowed_moves, check_move, save_progress
 from audit.services import redact
 from sessions_app.kinds import IllegalMove
@@ -341,9 +342,13 @@ def record_progress(
     turn_count: int | None = None,
     files_touched: int | None = None,
     substate: str | None = None,
+    delivery: Delivery | None = None,
     now: datetime | None = None,
 ) -> BackgroundTask:
-    """What a live task has done so far; what is not given stays. Moves no version, writes no audit entry."""
+    """What a live task has done so far; what is not given stays. Moves no version, writes no audit entry.
+
+    `delivery` is what its agent said and did, for the transcript.
+    """
     task = lock_task(tenant_id, task_id).task
     if task.status not in LIVE_STATUSES:
         raise IllegalMove(
@@ -358,6 +363,8 @@ def record_progress(
         "substate": None if substate is None else make_headline(tenant_id, substate)[:200],
     }
     fields = {name: value for name, value in given.items() if value is not None}
+    if delivery is not None:
+        append_delivery(tenant_id, (KIND, task.pk), delivery)
     save_progress(task, kind=KIND, now=now or timezone.now(), fields=fields)
     return task
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
 
-from audit.entries import JSON, EntryKind, NewEntry, RunFacts, Usage
+from audit.entries import JSON, EntryKind
 from audit.headlines import make_headline
+from audit.imports import Delivery, append_delivery
 from audit.moves import lock_session, save_progress
-from audit.services import Appended, append_entries, content_hash
+from audit.services import Appended, content_hash
 from flows.cleaning import clean_json, clean_text
 from flows.models import FlowRun, StepRun, StepStatus
 from flows.moves import (
@@ -81,22 +82,15 @@ def add_entries(
     *,
     tenant_id: uuid.UUID,
     run_id: uuid.UUID,
-    entries: Iterable[NewEntry],
-    usages: Iterable[Usage] = (),
-    facts: RunFacts | None = None,
+    delivery: Delivery,
     now: datetime | None = None,
 ) -> Appended:
     """Add what the current step's agent says and does to the run's transcript, under the step's attempt."""
     now = now or timezone.now()
     run = lock_session(FlowRun, tenant_id=tenant_id, session_id=run_id)
     attempt = find_current_step(run).attempt
-    appended = append_entries(
-        tenant_id=tenant_id,
-        session=(KIND, run.pk),
-        entries=(replace(entry, attempt=attempt) for entry in entries),
-        usages=usages,
-        facts=facts,
-    )
+    entries = (replace(entry, attempt=attempt) for entry in delivery.entries)
+    appended = append_delivery(tenant_id, (KIND, run.pk), replace(delivery, entries=entries))
     save_progress(run, kind=KIND, now=now, fields={})
     return appended
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from audit.entries import EntryKind, NewEntry, RunFacts, Usage
+from audit.imports import Delivery
 from audit.models import Transcript
 from flows import services
 from flows.models import FlowRun, RunStatus, StepRun
@@ -137,14 +138,8 @@ def test_what_an_agent_says_goes_under_the_attempt_of_the_current_step(world):
     said = NewEntry(kind=EntryKind.MESSAGE, native_id="m1", role="assistant", text="On it.", message_id="m1")
     usage = Usage(message_id="m1", model="opus", input_tokens=20, output_tokens=5)
     now = world.tick()
-    appended = services.add_entries(
-        tenant_id=world.tenant.pk,
-        run_id=run.pk,
-        entries=[said],
-        usages=[usage],
-        facts=RunFacts(model="opus", branch="main"),
-        now=now,
-    )
+    delivery = Delivery(entries=[said], usages=[usage], facts=RunFacts(model="opus", branch="main"))
+    appended = services.add_entries(tenant_id=world.tenant.pk, run_id=run.pk, delivery=delivery, now=now)
     line = lines_of(run)[-1]
     assert (appended.added, line.text, line.attempt) == (1, "On it.", 2)
     transcript = Transcript.objects.get(session_id=run.pk)

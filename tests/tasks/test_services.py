@@ -11,6 +11,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from agents.models import Profile
+from audit.entries import EntryKind, NewEntry
+from audit.imports import Delivery
 from audit.models import AuditEntry, DecisionReceipt, TranscriptEntry
 from audit.services import content_hash
 from sessions_app.kinds import IllegalMove
@@ -219,6 +221,14 @@ def test_progress_moves_no_version_and_writes_no_audit_entry() -> None:
     assert (task.turn_count, task.files_touched, task.substate) == (13, 3, "Testing")
     assert (task.version, task.changed_at) == (1, now)
     assert not AuditEntry.objects.exists()
+
+
+def test_progress_brings_what_the_agent_said_and_did() -> None:
+    task, key = make("running")
+    del key["actor"]
+    said = NewEntry(kind=EntryKind.MESSAGE, native_id="m1", role="assistant", text="On it.")
+    services.record_progress(**key, delivery=Delivery(entries=[said]))
+    assert TranscriptEntry.objects.get(transcript__session_id=task.pk).text == "On it."
 
 
 @pytest.mark.parametrize("state", ["completed", "failed", "cancelled", "dismissed", "unknown"])
