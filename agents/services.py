@@ -29,7 +29,7 @@ def create_profile(
     max_turns: int | None = None,
     max_minutes: int | None = None,
 ) -> Profile:
-    """Where and with what an agent runs. Raises ValidationError by field, and for a secret that is unknown."""
+    """Where and with what an agent runs. Raises ValidationError, also for an unknown secret."""
     known = set(Secret.objects.for_tenant(tenant_id).values_list("name", flat=True))
     if missing := sorted(set(env_secret_names) - known):
         raise ValidationError({"env_secret_names": f"no such secret: {', '.join(missing)}"})
