@@ -10,7 +10,7 @@ setup: ## install everything that is locked into .venv
 	@bash config/setup.sh
 
 run: setup ## start the product (PORT, HOST, DATA_DIR, DATABASE_URL and REDIS_URL are honoured)
-	@$(PYTHON) manage.py run
+	@$(PYTHON) -m config.run
 
 test: setup ## run all tests (ARGS="tests/config -k name" for some of them, BROWSER=0 without a browser)
 	@bash config/run_tests.sh $(ARGS)

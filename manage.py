@@ -4,7 +4,7 @@
 import os
 import sys
 
-from config.services_for_command import services_for_command
+from config.services import services_for_command
 
 
 def main() -> None:

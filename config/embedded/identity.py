@@ -11,15 +11,14 @@ import contextlib
 import ctypes
 import os
 import pwd
-import signal
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from config.embedded.layout import EmbeddedError
+from config.parent_death import call_libc
 
-PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
@@ -40,22 +39,6 @@ class Identity:
     uid: int
     gid: int
     enter: Callable[[], None]
-
-
-def die_with_parent(parent_pid: int, signal_number: signal.Signals) -> None:
-    """In a child: receive the signal when the parent dies. A later change of credentials would undo it."""
-    if sys.platform != "linux":
-        return
-    call_libc("prctl", PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
-    if os.getppid() != parent_pid:
-        os._exit(1)
-
-
-def call_libc(name: str, *arguments: object) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if getattr(libc, name)(*arguments) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{name}: {os.strerror(number)}")
 
 
 def choose_identity(reachable: Iterable[Path]) -> Identity:

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 from config.embedded.binaries import find_postgres_dir
-from config.embedded.identity import Identity, choose_identity, die_with_parent, give_folder
+from config.embedded.identity import Identity, choose_identity, give_folder
 from config.embedded.layout import (
     DATABASE_NAME,
     DATABASE_USER,
@@ -20,6 +20,7 @@ from config.embedded.layout import (
     PartName,
 )
 from config.embedded.process import PLAIN_ENVIRONMENT, read_command_line, wait_until_gone
+from config.parent_death import die_with_parent
 
 MAJOR_VERSION = "18"
 PATIENCE_WITH_LEFTOVER_SECONDS = 20.0

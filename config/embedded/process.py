@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from config.embedded.identity import die_with_parent
+from config.parent_death import die_with_parent
 
 LARGEST_LOG_BYTES = 10_000_000
 

@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from config.embedded import locks
+from config import locks
 from config.embedded.layout import EmbeddedError
 from config.embedded.postgres import Postgres
 from config.embedded.process import describe_end, read_tail, roll_log, spawn, stop

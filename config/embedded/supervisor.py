@@ -16,7 +16,7 @@ import time
 import traceback
 from pathlib import Path
 
-from config.embedded import locks
+from config import locks
 from config.embedded.layout import EmbeddedError, Layout
 from config.embedded.postgres import Postgres
 from config.embedded.runner import Runner

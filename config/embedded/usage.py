@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from config.embedded import locks
+from config import locks
 from config.embedded.layout import PART_NAMES, EmbeddedError, Layout, PartName
 from config.embedded.postgres import accepts
 from config.embedded.process import read_tail
@@ -24,17 +24,11 @@ SILENT_SECONDS = 1.0
 HOPELESS_FAILURES = 3
 
 
-def parts_needed() -> tuple[PartName, ...]:
-    """The parts that no URL in the environment replaces."""
-    given: dict[PartName, str] = {"postgres": "DATABASE_URL", "valkey": "REDIS_URL"}
-    return tuple(part for part in PART_NAMES if not os.environ.get(given[part]))
-
-
 class Services:
-    """A use of some parts. Entering returns once they answer, or raises EmbeddedError.
+    """A use of some parts, from ``open`` to ``close`` or for a with block.
 
-    The use ends with the block or with the process, even one that is killed; the last use that ends stops
-    the part. ``keep_up`` brings a lost supervisor back and is cheap enough to be called every second.
+    It also ends with the process, even one that is killed; the last use that ends stops the part.
+    ``keep_up`` brings a lost supervisor back and is cheap enough to be called every second.
     """
 
     def __init__(
@@ -52,8 +46,16 @@ class Services:
         self._locks: list[int] = []
 
     def __enter__(self) -> Self:
-        if not self.parts:
-            return self
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Returns once the parts answer. Raises EmbeddedError."""
         try:
             self.layout.make_folders()
         except OSError as error:
@@ -66,12 +68,6 @@ class Services:
         except BaseException:
             self.close()
             raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         while self._locks:

@@ -1,0 +1,42 @@
+"""The Celery application as a worker needs it: with signs of life, memory to share, and one way to stop."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import warnings
+from typing import Any
+
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
+from celery.signals import celeryd_after_setup, worker_ready
+
+from config.celery import app
+from config.heartbeat import WorkerHeartbeat
+
+__all__ = ["app"]
+
+# That a worker of root may do harm is known to whoever started us as root.
+warnings.filterwarnings("ignore", category=SecurityWarning)
+
+app.steps["consumer"].add(WorkerHeartbeat)
+
+
+@celeryd_after_setup.connect  # type: ignore[untyped-decorator]
+def share_memory_with_children(**_kwargs: Any) -> None:
+    """What is loaded by now is never garbage: a collection in a child would copy the pages that it marks."""
+    gc.collect()
+    gc.freeze()
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def keep_quiet_about_what_is_decided(**_kwargs: Any) -> None:
+    """What becomes of a running job when the broker is lost is in the settings. Celery resets it earlier."""
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def leave_the_terminal_to_the_group(**_kwargs: Any) -> None:
+    """Under `make run` a Ctrl-C reaches every process; the one that leads them says how to stop."""
+    if os.environ.get("STARTED_BY_RUN"):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
