@@ -39,7 +39,7 @@ class BackgroundTask(SessionModel):
         running, waiting(review) -> completed;  any live status -> failed | cancelled
         waiting(review), completed, failed, cancelled, unknown -> dismissed
         failed, cancelled -> queued (retry)
-        unknown: an imported sub-agent whose record stops inside its work; -> completed | failed | running
+        running -> unknown (its record stops inside its work) -> completed | failed | running
 
     `parent` is the task that fanned out to this one; the soft `source_*` says which session started it, and
     by which transcript entry. A task that carries a run or a chat's turn mirrors its source's state.

@@ -1,0 +1,178 @@
+"""Background tasks as one kind of session.
+
+Offered is what is done when the button was pressed. Retrying a task and sending a result back are not among
+it: they need a worker that takes the task up, and none does yet.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Q
+
+from sessions_app.kinds import Action, Moment, Progress, SessionKind, StaleVersion, StatusInfo, Tone
+from sessions_app.registry import get_kind, register
+from tasks import services
+from tasks.access import can_control, can_review
+from tasks.models import LIVE, LIVE_STATUSES, BackgroundTask, TaskStatus, WaitingOn
+from tasks.states import KIND, MOVES, WAITING_FOR
+
+if TYPE_CHECKING:
+    from workspace.actors import Actor
+    from workspace.models import Membership
+
+__all__ = ["BackgroundTaskKind"]
+
+IN_REVIEW = WAITING_FOR[WaitingOn.REVIEW]
+REVIEW = Action("review", "Review", is_primary=True)
+ACCEPT = Action("accept", "Accept", is_primary=True, wants_comment=True)
+DISMISS_RESULT = Action("dismiss", "Dismiss", is_danger=True, wants_comment=True)
+DISMISS = Action("dismiss", "Dismiss")
+CANCEL = Action(
+    "cancel", "Cancel task", is_danger=True, confirm="Cancel this task? Its sub-agents end with it."
+)
+
+
+class BackgroundTaskKind(SessionKind):
+    key = KIND
+    label = "Background task"
+    label_plural = "Background tasks"
+    icon = "bot"
+    model = BackgroundTask
+    statuses = {
+        TaskStatus.QUEUED.value: StatusInfo("Queued", Tone.ACTIVE, "circle-dashed"),
+        TaskStatus.PROVISIONING.value: StatusInfo("Provisioning", Tone.ACTIVE, "package", is_working=True),
+        TaskStatus.RUNNING.value: StatusInfo("Running", Tone.ACTIVE, "loader-circle", is_working=True),
+        TaskStatus.WAITING.value: StatusInfo("Waiting", Tone.ATTENTION, "hourglass"),
+        TaskStatus.COMPLETED.value: StatusInfo("Completed", Tone.SUCCESS, "circle-check"),
+        TaskStatus.FAILED.value: StatusInfo("Failed", Tone.PROBLEM, "circle-x"),
+        TaskStatus.CANCELLED.value: StatusInfo("Cancelled", Tone.NEUTRAL, "ban"),
+        TaskStatus.DISMISSED.value: StatusInfo("Dismissed", Tone.NEUTRAL, "circle-minus"),
+        TaskStatus.UNKNOWN.value: StatusInfo("Unknown", Tone.NEUTRAL, "circle-question-mark"),
+    }
+    text_fields = (
+        "title",
+        "error",
+        "waiting_reason",
+        "substate",
+        "prompt",
+        "result",
+        "repo",
+        "evidence",
+    )
+    page = "tasks:task-detail"
+
+    def live_q(self, moment: Moment) -> Q:
+        return LIVE
+
+    def rest_qs(self, moment: Moment) -> tuple[Q, ...]:
+        return (~LIVE,)
+
+    def is_live(self, obj: BackgroundTask, moment: Moment) -> bool:
+        return obj.status in LIVE_STATUSES
+
+    def hydrate(self, tenant_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Any]:
+        """Without the prompt and the result too: a row shows neither, and they can be long."""
+        rows = BackgroundTask.objects.for_tenant(tenant_id).filter(pk__in=ids)
+        return {task.pk: task for task in rows.defer("search_text", "prompt", "result")}
+
+    def progress(self, obj: BackgroundTask) -> Progress:
+        if obj.child_count:
+            noun = "sub-agent" if obj.child_count == 1 else "sub-agents"
+            label = f"{obj.child_done_count:,} of {obj.child_count:,} {noun}"
+            return Progress(label, obj.child_done_count, obj.child_count)
+        return Progress(f"{obj.turn_count:,} {'turn' if obj.turn_count == 1 else 'turns'}")
+
+    def waiting_on(self, obj: BackgroundTask) -> tuple[str, datetime | None]:
+        if obj.status != TaskStatus.WAITING:
+            return "", None
+        whom = WaitingOn(obj.waiting_on).label
+        return f"{whom}: {obj.waiting_reason}" if obj.waiting_reason else str(whom), obj.waiting_since
+
+    def liveness(self, obj: BackgroundTask, now: datetime) -> tuple[str, datetime | None]:
+        """A carrier has no worker of its own: its source's row says whether one is at work."""
+        return ("", None) if obj.is_carrier else super().liveness(obj, now)
+
+    def primary_action(self, obj: BackgroundTask) -> Action | None:
+        """A look at the task's page wherever somebody is to decide there."""
+        decided_by_source = obj.is_carrier and obj.waiting_on in {WaitingOn.APPROVAL, WaitingOn.INPUT}
+        return REVIEW if obj.state == IN_REVIEW or decided_by_source else None
+
+    def actions(self, obj: BackgroundTask, member: Membership) -> list[Action]:
+        if obj.state == IN_REVIEW:
+            review = [ACCEPT, DISMISS_RESULT] if can_review(obj, member) else []
+            cancel = [CANCEL] if can_control(obj, member) and not obj.is_carrier else []
+            return review + cancel
+        if obj.is_carrier:
+            return _source_actions(obj, member)
+        if not can_control(obj, member):
+            return []
+        return [action for action in (DISMISS, CANCEL) if obj.state in MOVES[action.name].sources]
+
+    def perform(
+        self,
+        name: str,
+        *,
+        session_id: uuid.UUID,
+        actor: Actor,
+        tenant_id: uuid.UUID,
+        version: int,
+        comment: str,
+    ) -> str:
+        """See `SessionKind.perform`. Raises ValueError for a name that is no action of the task."""
+        task = BackgroundTask.objects.for_tenant(tenant_id).get(pk=session_id)
+        if task.is_carrier and task.state != IN_REVIEW:
+            return _perform_on_source(task, name, actor=actor, version=version, comment=comment)
+        key: dict[str, Any] = {"tenant_id": tenant_id, "task_id": session_id, "actor": actor}
+        if name == "accept":
+            services.accept(**key, comment=comment, seen_version=version)
+            return "Accepted: the task is complete."
+        if name == "dismiss":
+            services.dismiss(**key, comment=comment, seen_version=version)
+            return "Dismissed."
+        if name == "cancel":
+            services.cancel(**key)
+            return "Cancelled: the task has ended, and the sub-agents that it had started."
+        raise ValueError(f"a background task has no action {name!r}")
+
+
+def _find_source(task: BackgroundTask) -> tuple[SessionKind, Any] | None:
+    """The kind and the row of the session that a task carries; None if either is not there."""
+    try:
+        kind = get_kind(task.source_kind)
+    except KeyError:
+        return None
+    if task.source_id is None:
+        return None
+    source = kind.hydrate(task.tenant_id, [task.source_id]).get(task.source_id)
+    return (kind, source) if source is not None else None
+
+
+def _source_actions(task: BackgroundTask, member: Membership) -> list[Action]:
+    found = _find_source(task)
+    return found[0].actions(found[1], member) if found else []
+
+
+def _perform_on_source(task: BackgroundTask, name: str, *, actor: Actor, version: int, comment: str) -> str:
+    """The member saw the carrier: its version says whether what they saw is what the source is in."""
+    if task.version != version:
+        subject = f"background task “{task.title}”"
+        raise StaleVersion(subject=subject, seen=version, current=task.version, status=task.state)
+    found = _find_source(task)
+    if found is None:
+        raise ValueError(f"the {task.source_kind} that this task carries is not there")
+    kind, source = found
+    return kind.perform(
+        name,
+        session_id=source.pk,
+        actor=actor,
+        tenant_id=task.tenant_id,
+        version=source.version,
+        comment=comment,
+    )
+
+
+register(BackgroundTaskKind())
