@@ -23,3 +23,6 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+
+#: A fourth kind, which proves that a kind costs one app and this line.
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.toy_kind"]  # noqa: F405

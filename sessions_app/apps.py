@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.core import checks
 
 
 class SessionsAppConfig(AppConfig):
@@ -7,5 +8,8 @@ class SessionsAppConfig(AppConfig):
 
     def ready(self) -> None:
         from sessions_app import registry
+        from sessions_app.checks import check_database, check_kinds
 
         registry.autodiscover()
+        checks.register(check_kinds)
+        checks.register(check_database)

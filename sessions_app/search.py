@@ -1,0 +1,87 @@
+"""Words in title and error: rare ones are found through their index and ordered after, common ones on the
+way down the list.
+
+An index of three-letter pieces finds a rare word at once but knows no order; for a word that is everywhere
+it would name half the table. So the planner is asked how many sessions the words leave, and the answer
+chooses what is tried first; if it was wrong, the other way is tried, so that it decides speed alone.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection
+from django.db.models import BooleanField, Case, Value, When
+
+from sessions_app.bands import Band
+from sessions_app.branches import Rows, combine, whole_of
+from sessions_app.counting import CAP, compile_rows
+from sessions_app.cursors import Direction
+from sessions_app.filters import Filters
+from sessions_app.kinds import Moment
+from sessions_app.walking import Key, Walk, walk
+
+__all__ = ["are_rare", "find_keys", "found_rows"]
+
+
+def find_keys(way: Walk) -> tuple[list[Key], bool]:
+    """The next keys that hold all words, and whether some may be missing.
+
+    They may be if more than `CAP` sessions hold the words but less than a page of the newest does.
+    """
+    tried = are_rare(way.tenant_id, way.filters, way.moment)
+    if tried and (keys := _candidates(way)) is not None:
+        return keys, False
+    keys, was_cut = walk(way)
+    if was_cut and not tried and (complete := _candidates(way)) is not None:
+        return complete, False
+    return keys, was_cut
+
+
+def are_rare(tenant_id: uuid.UUID, filters: Filters, moment: Moment) -> bool:
+    """Whether the planner expects at most `CAP` sessions that pass the filters, words included."""
+    rows = combine(found_rows(tenant_id, filters, moment, ("id",)))
+    if rows is None:
+        return True
+    sql, params = compile_rows(rows)
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
+        (answer,) = cursor.fetchone()
+    plan = (json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]
+    return int(plan["Plan Rows"]) <= CAP
+
+
+def found_rows(tenant_id: uuid.UUID, filters: Filters, moment: Moment, columns: Sequence[str]) -> list[Rows]:
+    """All that passes the filters, kind by kind, in no order, for the word index to find."""
+    return [
+        rows.annotate(
+            is_live=Case(
+                When(kind.live_q(moment), then=Value(True)), default=False, output_field=BooleanField()
+            )
+        ).values_list(*columns)
+        for kind, rows in whole_of(tenant_id, filters, moment)
+    ]
+
+
+def _candidates(way: Walk) -> list[Key] | None:
+    """The next keys out of everything that holds the words; None if that is more than `CAP`."""
+    parts = found_rows(way.tenant_id, way.filters, way.moment, ("is_live", "kind", "changed_at", "id"))
+    rows = combine(part[: CAP + 1] for part in parts)
+    found: list[Any] = list(rows[: CAP + 1]) if rows is not None else []
+    if len(found) > CAP:
+        return None
+    keys = [Key(Band.LIVE if is_live else Band.REST, *values) for is_live, *values in found]
+    is_down = way.direction is Direction.NEXT
+    keys.sort(key=_rank, reverse=is_down)
+    if way.cursor:
+        here = _rank(way.cursor)
+        keys = [key for key in keys if (_rank(key) < here if is_down else _rank(key) > here)]
+    return keys[: way.limit]
+
+
+def _rank(place: Any) -> tuple[bool, Any, bytes]:
+    """What the list is ordered by, falling: live first, last change, then id as PostgreSQL compares it."""
+    return place.band is Band.LIVE, place.changed_at, place.id.bytes

@@ -1,0 +1,1 @@
+"""A fourth kind of session: what it takes is this folder and its line in `INSTALLED_APPS`."""
