@@ -7,18 +7,18 @@ from typing import Any
 import factory
 from django.db.models import F
 from django.utils import timezone
-from django.utils.text import camel_case_to_spaces
 from factory.django import DjangoModelFactory
 
 from audit.entries import EntryKind
 from audit.models import Transcript, TranscriptEntry
 from sessions_app.kinds import SessionModel
+from sessions_app.registry import all_kinds
 from tests.factories.chats import ChatFactory
 
 
 def kind_of(session: SessionModel) -> str:
     """The key under which a session's own kind is registered."""
-    return camel_case_to_spaces(type(session).__name__).replace(" ", "_")
+    return next(kind.key for kind in all_kinds() if kind.model is type(session))
 
 
 class TranscriptFactory(DjangoModelFactory[Transcript]):
