@@ -22,6 +22,7 @@ __all__ = [
     "read_window",
     "receipts_of",
     "results_of",
+    "seq_of",
 ]
 
 #: How many entries one page of a transcript shows.
@@ -77,6 +78,12 @@ def find_transcript(tenant_id: uuid.UUID, session: tuple[str, uuid.UUID]) -> Tra
 def find_entry(transcript: Transcript, seq: int) -> TranscriptEntry:
     """Raises TranscriptEntry.DoesNotExist."""
     return _entries(transcript).get(seq=seq)
+
+
+def seq_of(tenant_id: uuid.UUID, entry_id: uuid.UUID) -> int | None:
+    """The number of an entry in its transcript, None if there is no such entry."""
+    rows = TranscriptEntry.objects.for_tenant(tenant_id).filter(pk=entry_id)
+    return rows.values_list("seq", flat=True).first()
 
 
 def raw_record_of(entry: TranscriptEntry) -> RawRecord | None:

@@ -1,6 +1,12 @@
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("", include("workspace.urls")),
+    path("", include("sessions_app.urls")),
+    path("", include("audit.urls")),
+    path("", include("tasks.urls")),
+    path("", include("flows.urls")),
+    path("", include("chats.urls")),
 ]

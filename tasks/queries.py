@@ -1,0 +1,30 @@
+"""Reads of background tasks that more than one place needs."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db.models import QuerySet
+
+from tasks.models import BackgroundTask
+
+__all__ = ["MAX_SHOWN", "children_of", "started_by"]
+
+#: A page lists at most this many sub-agents; the roll-up counts all of them.
+MAX_SHOWN = 200
+
+
+def children_of(task: BackgroundTask) -> QuerySet[BackgroundTask]:
+    """The sub-agents of a fan-out, in the order in which they were started."""
+    rows = BackgroundTask.objects.for_tenant(task.tenant_id).filter(parent=task)
+    return _with_names(rows).order_by("created_at")[:MAX_SHOWN]
+
+
+def started_by(*, tenant_id: uuid.UUID, kind: str, session_id: uuid.UUID) -> QuerySet[BackgroundTask]:
+    """The tasks that another session started, by the calls of its transcript."""
+    rows = BackgroundTask.objects.for_tenant(tenant_id).filter(source_kind=kind, source_id=session_id)
+    return _with_names(rows).order_by("created_at")[:MAX_SHOWN]
+
+
+def _with_names(rows: QuerySet[BackgroundTask]) -> QuerySet[BackgroundTask]:
+    return rows.select_related("owner", "initiative", "plan").defer("search_text", "prompt", "result")

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.http import HttpResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from audit.pages import Fact, find_session, render_session_page, session_context
+from audit.transcripts import seq_of
+from sessions_app.kinds import Moment, SessionRow
+from sessions_app.registry import get_kind
+from tasks.models import BackgroundTask
+from tasks.queries import children_of, started_by
+from workspace.access import MemberRequest, Seat, for_members
+
+#: How deep the tree of sub-agents is drawn; deeper ones are reached through their own pages.
+MAX_DEPTH = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One line of the tree of sub-agents; `level` counts from 1."""
+
+    level: int
+    row: SessionRow
+
+
+@require_safe
+@for_members
+def task_detail(request: MemberRequest, task_id: uuid.UUID) -> HttpResponse:
+    """A task: its state, prompt, sub-agents and transcript."""
+    kind = get_kind("background_task")
+    task: BackgroundTask = find_session(kind, request.seat.tenant.pk, task_id)
+
+    def build() -> dict[str, object]:
+        slug = request.seat.tenant.slug
+        started = started_by(tenant_id=task.tenant_id, kind=kind.key, session_id=task.pk)
+        calls = {child.source_call_id: (child.title, kind.url(child, slug)) for child in started}
+        context = session_context(request, kind, task, extra_facts=list(_facts(task)), children=calls)
+        return {
+            **context,
+            "prompt": task.prompt,
+            "result": task.result,
+            "sub_step": task.substate,
+            "review": _review(task),
+            "children": list(_tree(task, request.seat)) if task.child_count else [],
+            "children_summary": f"{task.child_done_count} of {task.child_count} done",
+            "related": _related(task, request.seat),
+        }
+
+    return render_session_page(request, "tasks/task_detail.html", build)
+
+
+def _facts(task: BackgroundTask) -> Iterator[Fact]:
+    yield Fact("Turns", str(task.turn_count))
+    if task.files_touched:
+        yield Fact("Files touched", str(task.files_touched))
+    if task.started_at and task.finished_at:
+        yield Fact("Took", str(task.finished_at - task.started_at).partition(".")[0])
+
+
+def _review(task: BackgroundTask) -> dict[str, object] | None:
+    if task.status != "waiting" or task.waiting_on != "review":
+        return None
+    return {"asked_at": task.waiting_since, "summary": task.result or task.waiting_reason}
+
+
+def _tree(task: BackgroundTask, seat: Seat, level: int = 1) -> Iterator[Node]:
+    """Depth first; one query for each task that has sub-agents of its own."""
+    kind, moment = get_kind("background_task"), Moment.of(seat.tenant, timezone.now())
+    for child in children_of(task):
+        yield Node(level, kind.present(child, moment, seat.tenant.slug))
+        if child.child_count and level < MAX_DEPTH:
+            yield from _tree(child, seat, level + 1)
+
+
+def _related(task: BackgroundTask, seat: Seat) -> list[dict[str, str]]:
+    """The parent, and the moment of the session that started the task, where they still are."""
+    links = []
+    if task.parent_id:
+        links.append(_link("Part of", "background_task", task.parent_id, seat))
+    if task.source_id and (task.source_kind, task.source_id) != ("background_task", task.parent_id):
+        links.append(_link("Started by", task.source_kind, task.source_id, seat, task.source_entry_id))
+    return [link for link in links if link]
+
+
+def _link(
+    words: str, key: str, session_id: uuid.UUID, seat: Seat, entry_id: uuid.UUID | None = None
+) -> dict[str, str] | None:
+    kind = get_kind(key)
+    found = kind.hydrate(seat.tenant.pk, [session_id]).get(session_id)
+    if found is None:
+        return None
+    seq = seq_of(seat.tenant.pk, entry_id) if entry_id else None
+    moment = f"?at={seq}#e-{seq}" if seq else ""
+    url = kind.url(found, seat.tenant.slug) + moment
+    return {"label": f"{words}: {found.title}", "url": url, "icon": kind.icon}
