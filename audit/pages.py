@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import Http404, HttpResponse, HttpResponseBadRequest
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -44,7 +44,11 @@ RECEIPT_TONES = {
 
 
 class BadWindow(ValueError):
-    """A parameter of the transcript that is unknown or has a bad value; the message names it."""
+    """A parameter of the transcript that is unknown or has a bad value, and why."""
+
+    def __init__(self, parameter: str, message: str) -> None:
+        self.parameter, self.message = parameter, message
+        super().__init__(f"{parameter}: {message}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,7 @@ def session_context(
     asked = _read_parameters(request.GET)
     actions = kind.actions(obj, seat.membership)
     return {
+        "tenant_slug": seat.tenant.slug,
         "session": row,
         "crumbs": [("Sessions", reverse("sessions_app:session-list", args=[seat.tenant.slug]))],
         "actions": actions,
@@ -144,17 +149,20 @@ def render_session_page(
     try:
         context = build()
     except BadWindow as bad:
-        return render(request, "400.html", {"reason": str(bad)}, status=HttpResponseBadRequest.status_code)
+        problem = {"parameter": bad.parameter, "message": bad.message, "clear_url": request.path}
+        return render(request, "400.html", {"problem": problem}, status=400)
     return render(request, template, context)
 
 
 def _read_parameters(given: Mapping[str, str]) -> _Asked:
     for name in given:
         if name not in PARAMETERS:
-            raise BadWindow(f"{name}: not a parameter of this page; it takes {', '.join(sorted(PARAMETERS))}")
+            raise BadWindow(
+                name[:40], f"not a parameter of this page; it takes {', '.join(sorted(PARAMETERS))}"
+            )
     only = given.get("only", "")
     if only and only not in set(Only):
-        raise BadWindow(f"only: {only!r} is none of {', '.join(Only)}")
+        raise BadWindow("only", f"{only[:40]!r} is none of {', '.join(Only)}")
     return _Asked(
         at=_read_seq(given, "at"),
         before=_read_seq(given, "before"),
@@ -170,7 +178,7 @@ def _read_seq(given: Mapping[str, str], name: str) -> int | None:
     if not text:
         return None
     if not text.isascii() or not text.isdigit() or int(text) > 2**31 - 1:
-        raise BadWindow(f"{name}: {text[:40]!r} is not the number of an entry")
+        raise BadWindow(name, f"{text[:40]!r} is not the number of an entry")
     return int(text)
 
 

@@ -127,17 +127,22 @@ def read_window(
         found = list(_older(rows, before)[: size + 1])
         has_older = len(found) > size
         entries = found[:size][::-1]
-        has_newer = before is not None and rows.filter(seq__gte=before).exists()
+        has_newer = before is not None and _has_any(rows.filter(seq__gte=before).order_by("seq"))
     else:
         found = list(rows.filter(seq__gt=after or 0).order_by("seq")[: size + 1])
         has_newer = len(found) > size
         entries = found[:size]
-        has_older = bool(after) and rows.filter(seq__lte=after).exists()
+        has_older = bool(after) and _has_any(rows.filter(seq__lte=after).order_by("-seq"))
     return Window(entries, results_of(entries), has_older, has_newer)
 
 
 def _entries(transcript: Transcript) -> QuerySet[TranscriptEntry]:
     return TranscriptEntry.objects.filter(tenant_id=transcript.tenant_id, transcript=transcript)
+
+
+def _has_any(ordered: QuerySet[TranscriptEntry]) -> bool:
+    """Like `exists`, which would drop the order and with it the index."""
+    return bool(ordered.values_list("seq")[:1])
 
 
 def _older(rows: QuerySet[TranscriptEntry], before: int | None) -> QuerySet[TranscriptEntry]:

@@ -13,9 +13,12 @@ from django.views.decorators.http import require_safe
 from audit.pages import Fact, find_session, render_session_page, session_context
 from audit.presenting import format_arguments
 from flows.models import Artifact, FlowRun, RunStatus, StepRun, StepStatus
+from sessions_app.kinds import Action
 from sessions_app.registry import get_kind
 from workspace.access import MemberRequest, for_members
 
+#: The actions that the checkpoint's card offers; the others stand in the page's head.
+DECISIONS = {"approve", "skip", "reject"}
 STEP_LOOKS = {
     StepStatus.PENDING: ("neutral", "circle-dashed"),
     StepStatus.RUNNING: ("active", "loader-circle"),
@@ -59,10 +62,12 @@ def run_detail(request: MemberRequest, run_id: uuid.UUID) -> HttpResponse:
         facts += [Fact(name, format_arguments(value)) for name, value in run.parameters.items()]
         context = session_context(request, kind, run, extra_facts=facts)
         url = kind.url(run, request.seat.tenant.slug)
+        decisions = [action for action in context["actions"] if action.name in DECISIONS]
         return {
             **context,
+            "actions": [action for action in context["actions"] if action not in decisions],
             "steps": list(_steps(run, url)),
-            "checkpoint": _checkpoint(run),
+            "checkpoint": _checkpoint(run, decisions),
             "artifacts": list(_artifacts(run, request.seat.tenant.slug)),
         }
 
@@ -101,7 +106,7 @@ def _present_step(run: FlowRun, step: StepRun, design: dict[str, Any], url: str)
     )
 
 
-def _checkpoint(run: FlowRun) -> dict[str, object] | None:
+def _checkpoint(run: FlowRun, decisions: list[Action]) -> dict[str, object] | None:
     if run.status != RunStatus.PAUSED:
         return None
     step = (
@@ -117,6 +122,8 @@ def _checkpoint(run: FlowRun) -> dict[str, object] | None:
         "message": run.checkpoint_message,
         "content": format_arguments(step.parameters) if step else "",
         "content_hash": run.checkpoint_hash,
+        "decisions": decisions,
+        "waiting_text": "Waiting for somebody who may decide.",
     }
 
 

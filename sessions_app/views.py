@@ -6,14 +6,22 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from sessions_app.kinds import IllegalMove, SessionKind, StaleVersion
+from sessions_app.listing import render_list
 from sessions_app.registry import get_kind
 from workspace.access import MemberRequest, for_members
 from workspace.actors import Actor
 
 MAX_COMMENT = 4000
+
+
+@require_safe
+@for_members
+def session_list(request: MemberRequest) -> HttpResponse:
+    """Every session of the workspace: live ones first, filtered by the address, a page at a time."""
+    return render_list(request, "sessions_app/session_list.html", title="Sessions")
 
 
 @require_POST
@@ -31,7 +39,8 @@ def session_action(request: MemberRequest, kind: str, session_id: uuid.UUID) -> 
         raise Http404("no such session")
     name, version = request.POST.get("action", ""), request.POST.get("version", "")
     if not version.isascii() or not version.isdigit():
-        return render(request, "400.html", {"reason": "version: not the number of a version"}, status=400)
+        problem = {"parameter": "version", "message": "not the number of a version"}
+        return render(request, "400.html", {"problem": problem}, status=400)
     try:
         _authorise(session_kind, obj, name, int(version), request)
         done = session_kind.perform(

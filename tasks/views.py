@@ -3,6 +3,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpResponse
 from django.utils import timezone
@@ -10,12 +11,14 @@ from django.views.decorators.http import require_safe
 
 from audit.pages import Fact, find_session, render_session_page, session_context
 from audit.transcripts import seq_of
-from sessions_app.kinds import Moment, SessionRow
+from sessions_app.kinds import Action, Moment, SessionRow
 from sessions_app.registry import get_kind
-from tasks.models import BackgroundTask
+from tasks.models import BackgroundTask, TaskStatus, WaitingOn
 from tasks.queries import children_of, started_by
 from workspace.access import MemberRequest, Seat, for_members
 
+#: The actions that the review's card offers; the others stand in the page's head.
+DECISIONS = {"accept", "send_back", "dismiss"}
 #: How deep the tree of sub-agents is drawn; deeper ones are reached through their own pages.
 MAX_DEPTH = 3
 
@@ -40,12 +43,15 @@ def task_detail(request: MemberRequest, task_id: uuid.UUID) -> HttpResponse:
         started = started_by(tenant_id=task.tenant_id, kind=kind.key, session_id=task.pk)
         calls = {child.source_call_id: (child.title, kind.url(child, slug)) for child in started}
         context = session_context(request, kind, task, extra_facts=list(_facts(task)), children=calls)
+        review = _review(task, [action for action in context["actions"] if action.name in DECISIONS])
+        if review:
+            context["actions"] = [a for a in context["actions"] if a not in review["decisions"]]
         return {
             **context,
             "prompt": task.prompt,
             "result": task.result,
             "sub_step": task.substate,
-            "review": _review(task),
+            "review": review,
             "children": list(_tree(task, request.seat)) if task.child_count else [],
             "children_summary": f"{task.child_done_count} of {task.child_count} done",
             "related": _related(task, request.seat),
@@ -62,10 +68,15 @@ def _facts(task: BackgroundTask) -> Iterator[Fact]:
         yield Fact("Took", str(task.finished_at - task.started_at).partition(".")[0])
 
 
-def _review(task: BackgroundTask) -> dict[str, object] | None:
-    if task.status != "waiting" or task.waiting_on != "review":
+def _review(task: BackgroundTask, decisions: list[Action]) -> dict[str, Any] | None:
+    if task.status != TaskStatus.WAITING or task.waiting_on != WaitingOn.REVIEW:
         return None
-    return {"asked_at": task.waiting_since, "summary": task.result or task.waiting_reason}
+    return {
+        "asked_at": task.waiting_since,
+        "summary": task.result or task.waiting_reason,
+        "decisions": decisions,
+        "waiting_text": "Waiting for somebody who may review it.",
+    }
 
 
 def _tree(task: BackgroundTask, seat: Seat, level: int = 1) -> Iterator[Node]:

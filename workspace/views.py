@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from workspace.forms import SignInForm
-from workspace.models import Membership, User
+from workspace.models import Membership, Role, User
 from workspace.services import LinkRefused, consume_sign_in_link
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -36,12 +36,14 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def sign_in_link(request: HttpRequest, token: str) -> HttpResponse:
     """GET shows a button, so that a link preview uses nothing up; POST consumes the link."""
+    template = "workspace/sign_in_link.html"
     if request.method == "GET":
-        return render(request, "workspace/sign_in_link.html", {"refusal": ""})
+        return render(request, template)
     try:
         user = consume_sign_in_link(token=token)
     except LinkRefused as refused:
-        return render(request, "workspace/sign_in_link.html", {"refusal": str(refused)}, status=410)
+        context = {"link_problem": str(refused), "sign_in_url": resolve_url("workspace:sign-in")}
+        return render(request, template, context, status=410)
     login(request, user, backend=BACKEND)
     return redirect("workspace:home")
 
@@ -65,7 +67,15 @@ def home(request: HttpRequest) -> HttpResponse:
     )
     if len(memberships) == 1:
         return redirect("sessions_app:session-list", memberships[0].tenant.slug)
-    return render(request, "workspace/workspace_list.html", {"memberships": memberships})
+    workspaces = [
+        {
+            "name": membership.tenant.name,
+            "url": resolve_url("sessions_app:session-list", membership.tenant.slug),
+            "role_label": Role(membership.role).label,
+        }
+        for membership in memberships
+    ]
+    return render(request, "workspace/workspace_list.html", {"workspaces": workspaces})
 
 
 def _next_url(request: HttpRequest) -> str:

@@ -1,0 +1,215 @@
+"""Every address of the product from every seat: a route without an entry here fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from audit.entries import EntryKind, NewEntry
+from audit.services import append_entries
+from flows.models import Artifact
+from tests.factories.chats import ChatFactory
+from tests.factories.flows import FlowRunFactory
+from tests.factories.tasks import BackgroundTaskFactory
+from tests.factories.workspace import (
+    InitiativeFactory,
+    MembershipFactory,
+    PlanFactory,
+    TenantFactory,
+    UserFactory,
+)
+from workspace.models import Role, Tenant, User
+from workspace.services import create_sign_in_link
+
+pytestmark = pytest.mark.django_db
+
+LOGIN = "/sign-in/"
+
+
+@dataclass(frozen=True)
+class World:
+    """One workspace with an owner and a teammate, and a stranger who is admin of another one."""
+
+    tenant: Tenant
+    owner: User
+    teammate: User
+    viewer: User
+    stranger: User
+
+    def make(self, factory: Any, **fields: Any) -> Any:
+        return factory(tenant=self.tenant, owner=self.owner, **fields)
+
+
+@pytest.fixture
+def world() -> World:
+    tenant = TenantFactory(slug="acme")
+    people = {role: UserFactory() for role in ("owner", "teammate", "viewer", "stranger")}
+    MembershipFactory(tenant=tenant, user=people["owner"], role=Role.MEMBER)
+    MembershipFactory(tenant=tenant, user=people["teammate"], role=Role.MEMBER)
+    MembershipFactory(tenant=tenant, user=people["viewer"], role=Role.VIEWER)
+    MembershipFactory(tenant=TenantFactory(), user=people["stranger"], role=Role.ADMIN)
+    return World(tenant, **people)
+
+
+@dataclass(frozen=True)
+class Route:
+    """How to ask for a route and what each seat gets: `anyone` pages are the same for all of them."""
+
+    kwargs: Callable[[World], dict[str, Any]]
+    method: str = "get"
+    data: Callable[[World], dict[str, Any]] = lambda world: {}
+    owner: int = 200
+    teammate: int = 200
+    viewer: int = 200
+    stranger: int = 404
+    anonymous: int = 302
+
+
+def in_workspace(**make: Callable[[World], Any]) -> Callable[[World], dict[str, Any]]:
+    return lambda world: {"workspace": "acme", **{name: value(world) for name, value in make.items()}}
+
+
+def transcript_of_chat(world: World) -> dict[str, Any]:
+    chat = world.make(ChatFactory)
+    entry = NewEntry(kind=EntryKind.MESSAGE, native_id="m", text="hello")
+    append_entries(tenant_id=world.tenant.pk, session=("chat", chat.pk), entries=[entry])
+    return {"workspace": "acme", "kind": "chat", "session_id": chat.pk, "seq": 1}
+
+
+def artifact_of_run(world: World) -> dict[str, Any]:
+    run = world.make(FlowRunFactory)
+    artifact = Artifact.objects.create(
+        tenant=world.tenant,
+        run=run,
+        name="notes.txt",
+        content_type="text/plain",
+        size_bytes=5,
+        text="notes",
+        is_scanned=True,
+    )
+    return {"workspace": "acme", "run_id": run.pk, "artifact_id": artifact.pk}
+
+
+def ends_a_chat(world: World) -> dict[str, Any]:
+    return {"workspace": "acme", "kind": "chat", "session_id": world.make(ChatFactory).pk}
+
+
+ANYONE = {"owner": 200, "teammate": 200, "viewer": 200, "stranger": 200, "anonymous": 200}
+ROUTES: dict[str, Route] = {
+    "healthz": Route(lambda world: {}, **ANYONE),
+    "workspace:home": Route(
+        lambda world: {}, owner=302, teammate=302, viewer=302, stranger=302, anonymous=302
+    ),
+    "workspace:sign-in": Route(lambda world: {}, **ANYONE),
+    "workspace:sign-in-link": Route(
+        lambda world: {"token": create_sign_in_link(email=world.owner.email)}, **ANYONE
+    ),
+    "workspace:sign-out": Route(
+        lambda world: {}, method="post", owner=302, teammate=302, viewer=302, stranger=302, anonymous=302
+    ),
+    "sessions_app:session-list": Route(in_workspace()),
+    "sessions_app:session-action": Route(
+        ends_a_chat,
+        method="post",
+        data=lambda world: {"action": "end", "version": "1"},
+        owner=302,
+        teammate=403,
+        viewer=403,
+    ),
+    "sessions_app:initiative-list": Route(in_workspace()),
+    "sessions_app:initiative-detail": Route(
+        in_workspace(initiative_id=lambda world: InitiativeFactory(tenant=world.tenant).pk)
+    ),
+    "sessions_app:plan-list": Route(in_workspace()),
+    "sessions_app:plan-detail": Route(
+        in_workspace(plan_id=lambda world: PlanFactory(tenant=world.tenant).pk)
+    ),
+    "audit:entry-detail": Route(transcript_of_chat),
+    "tasks:task-detail": Route(in_workspace(task_id=lambda world: world.make(BackgroundTaskFactory).pk)),
+    "chats:chat-detail": Route(in_workspace(chat_id=lambda world: world.make(ChatFactory).pk)),
+    "flows:run-detail": Route(in_workspace(run_id=lambda world: world.make(FlowRunFactory).pk)),
+    "flows:artifact-download": Route(artifact_of_run),
+}
+#: The operator's admin has tests of its own, for all of its pages.
+ELSEWHERE = {"admin"}
+
+
+def named_routes(patterns: list[Any], prefix: str = "") -> Iterator[str]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            if pattern.namespace in ELSEWHERE:
+                continue
+            inner = f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix
+            yield from named_routes(pattern.url_patterns, inner)
+        elif isinstance(pattern, URLPattern):
+            assert pattern.name, f"{pattern.pattern} has no name"
+            yield prefix + pattern.name
+
+
+def test_every_route_has_an_entry():
+    assert set(named_routes(get_resolver().url_patterns)) == set(ROUTES)
+
+
+def ask(world: World, route: str, user: User | None) -> Any:
+    entry = ROUTES[route]
+    client = Client(raise_request_exception=True)
+    if user is not None:
+        client.force_login(user)
+    return getattr(client, entry.method)(reverse(route, kwargs=entry.kwargs(world)), entry.data(world))
+
+
+@pytest.mark.parametrize("seat", ["owner", "teammate", "viewer", "stranger"])
+@pytest.mark.parametrize("route", ROUTES)
+def test_each_seat_gets_what_it_may_have(world, route, seat):
+    response = ask(world, route, getattr(world, seat))
+    allowed = {200, 503} if route == "healthz" else {getattr(ROUTES[route], seat)}
+    assert response.status_code in allowed
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_nobody_signed_in_is_asked_to_sign_in(world, route):
+    response = ask(world, route, None)
+    allowed = {200, 503} if route == "healthz" else {ROUTES[route].anonymous}
+    assert response.status_code in allowed
+    if response.status_code == 302:
+        assert response.headers["Location"].startswith(LOGIN)
+
+
+@pytest.mark.parametrize("route", [name for name, entry in ROUTES.items() if entry.stranger == 404])
+def test_a_suspended_workspace_is_not_there_for_its_own_members(world, route):
+    from django.utils import timezone
+
+    entry_kwargs = ROUTES[route].kwargs(world)
+    Tenant.objects.filter(pk=world.tenant.pk).update(suspended_at=timezone.now())
+    client = Client()
+    client.force_login(world.owner)
+    url = reverse(route, kwargs=entry_kwargs)
+    assert getattr(client, ROUTES[route].method)(url, ROUTES[route].data(world)).status_code == 404
+
+
+@pytest.mark.parametrize("route", [name for name, entry in ROUTES.items() if entry.stranger == 404])
+def test_ids_of_another_workspace_are_not_found_in_ones_own(world, route):
+    """The stranger asks in their own workspace for what belongs to this one."""
+    kwargs = ROUTES[route].kwargs(world)
+    own = world.stranger.memberships.get().tenant
+    ids = {name: value for name, value in kwargs.items() if name.endswith("_id")}
+    if not ids:
+        pytest.skip("the route names nothing of a workspace")
+    client = Client()
+    client.force_login(world.stranger)
+    url = reverse(route, kwargs={**kwargs, "workspace": own.slug})
+    assert getattr(client, ROUTES[route].method)(url, ROUTES[route].data(world)).status_code == 404
+
+
+@pytest.mark.parametrize("route", [name for name, entry in ROUTES.items() if entry.method == "get"])
+def test_pages_that_are_read_take_no_post(world, route):
+    if route.startswith("workspace:sign-in"):
+        pytest.skip("sign-in pages take a POST")
+    client = Client()
+    client.force_login(world.owner)
+    assert client.post(reverse(route, kwargs=ROUTES[route].kwargs(world))).status_code == 405
