@@ -16,6 +16,7 @@ __all__ = [
     "WINDOW",
     "Only",
     "Window",
+    "find_call",
     "find_entry",
     "find_transcript",
     "raw_record_of",
@@ -84,6 +85,15 @@ def seq_of(tenant_id: uuid.UUID, entry_id: uuid.UUID) -> int | None:
     """The number of an entry in its transcript, None if there is no such entry."""
     rows = TranscriptEntry.objects.for_tenant(tenant_id).filter(pk=entry_id)
     return rows.values_list("seq", flat=True).first()
+
+
+def find_call(tenant_id: uuid.UUID, session: tuple[str, uuid.UUID], call_id: str) -> uuid.UUID | None:
+    """The entry of a session's transcript that is this tool call."""
+    transcript = find_transcript(tenant_id, session)
+    if transcript is None:
+        return None
+    calls = _entries(transcript).filter(call_id=call_id, kind=EntryKind.TOOL_CALL.value)
+    return calls.order_by("seq").values_list("pk", flat=True).first()
 
 
 def raw_record_of(entry: TranscriptEntry) -> RawRecord | None:

@@ -25,7 +25,9 @@ from workspace.placement import Placement, check_placement
 __all__ = ["IMPORTED_STATUSES", "ImportedTask", "sync_imported_task"]
 
 #: What a record of work elsewhere can say. That it stopped growing says nothing about its end.
-IMPORTED_STATUSES = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.UNKNOWN})
+IMPORTED_STATUSES = frozenset(
+    {TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED, TaskStatus.UNKNOWN}
+)
 #: What a person's later decision here (to dismiss it) keeps an import from changing.
 _STATE_COLUMNS = ("status", "error", "finished_at", "evidence")
 

@@ -1,0 +1,297 @@
+"""Files of other tools become sessions: read twice, written in one transaction, told in one report."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from chats.importing import sync_imported_chat
+from django.db import connection, transaction
+
+from audit.entries import NewEntry, NewRecord, RunFacts, Usage
+from audit.imports import Delivery, Synced, SyncOutcome
+from intake.models import ImportedSession
+from intake.projection import Started, chat_of, start_of, task_of
+from intake.readers.base import ChildHint, Format, Problem, ReadContext, ReadRecord, Severity
+from intake.readers.detect import detect
+from intake.readers.side_files import agent_files, agent_id_of, meta_of
+from intake.readers.summary import SessionSummary, SummaryFold, link_child
+from tasks.importing import sync_imported_task
+from workspace.actors import Actor
+from workspace.placement import Placement
+
+__all__ = ["FileOutcome", "FileReport", "Importer"]
+
+#: How many records are read before they are written.
+BATCH = 500
+#: How many problems of one file a report lists; the rest is counted.
+MOST_PROBLEMS = 1_000
+
+#: A session (agent "") or one of its sub-agents, by the source's own ids.
+type Key = tuple[str, str]
+
+
+class FileOutcome(StrEnum):
+    IMPORTED = "imported"
+    GROWN = "grown"
+    UNCHANGED = "unchanged"
+    IGNORED = "ignored"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class FileReport:
+    """What became of one file. `session` is KIND:ID, "" if it became none; `children` counts sub-agents."""
+
+    path: str
+    format: str = ""
+    outcome: FileOutcome = FileOutcome.IGNORED
+    session: str = ""
+    entries: int = 0
+    children: int = 0
+    redactions: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    more_problems: int = 0
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether something of a recognised file is not in the result."""
+        return self.outcome == FileOutcome.FAILED or any(p.severity == Severity.LOST for p in self.problems)
+
+    def add_problem(self, problem: Problem) -> None:
+        if len(self.problems) < MOST_PROBLEMS or problem.severity == Severity.LOST:
+            self.problems.append(problem)
+        else:
+            self.more_problems += 1
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class _Buffer:
+    entries: list[NewEntry] = field(default_factory=list)
+    usages: list[Usage] = field(default_factory=list)
+    records: list[NewRecord] = field(default_factory=list)
+
+
+class Importer:
+    """One run over files. It remembers what sessions told of their sub-agents, whose own files come later."""
+
+    def __init__(self, *, tenant_id: uuid.UUID, placement: Placement, actor: Actor, now: datetime) -> None:
+        self.tenant_id, self.placement, self.actor, self.now = tenant_id, placement, actor, now
+        self._hints: dict[str, tuple[ChildHint, ...]] = {}
+
+    def import_file(self, path: Path) -> FileReport:
+        """Read one file into its sessions, all or nothing. Never raises for what stands in the file."""
+        report = FileReport(str(path))
+        try:
+            with path.open("rb") as stream:
+                found = detect(stream)
+            if found is None:
+                return report
+            report.format = found.key
+            with transaction.atomic():
+                _FileImport(self, path, found, report).run()
+        except OSError as error:
+            report.outcome = FileOutcome.FAILED
+            report.add_problem(Problem(Severity.LOST, 0, f"the file could not be read: {error.strerror}"))
+        return report
+
+    def hints_of(self, session_id: str) -> tuple[ChildHint, ...]:
+        return self._hints.get(session_id, ())
+
+    def remember(self, summaries: list[SessionSummary]) -> None:
+        for summary in summaries:
+            self._hints[summary.session_id] = (*self.hints_of(summary.session_id), *summary.children)
+
+
+class _FileImport:
+    """The import of one file, inside one transaction."""
+
+    def __init__(self, run: Importer, path: Path, format_: Format, report: FileReport) -> None:
+        self.run_, self.path, self.format, self.report = run, path, format_, report
+        self.own_files = frozenset(agent_files(path))
+        self.summaries: dict[Key, SessionSummary] = {}
+        self.ids: dict[Key, uuid.UUID] = {}
+        self.outcomes: set[SyncOutcome] = set()
+
+    def run(self) -> None:
+        last_ordinal = self._summarise()
+        if not self.summaries:
+            return
+        self._lock()
+        for key in self._in_order():
+            self._sync(key, Delivery(facts=self._first_facts(key)))
+        for key, buffer in self._batches(last_ordinal):
+            delivery = Delivery(entries=buffer.entries, usages=buffer.usages, records=buffer.records)
+            self._sync(key, delivery)
+        for key in self._in_order():
+            self._sync(key, Delivery(facts=self.summaries[key].last))
+        self._conclude()
+
+    def _records(self) -> Iterator[ReadRecord]:
+        context = ReadContext(now=self.run_.now, name=self.path.stem, own_files=self.own_files)
+        with self.path.open("rb") as stream:
+            yield from self.format.read(stream, context)
+
+    def _summarise(self) -> int:
+        """The first reading: what each session comes to, and every problem. Returns the last ordinal."""
+        fold, last = SummaryFold(), -1
+        for record in self._records():
+            fold.add(record)
+            last = record.ordinal
+            for problem in record.problems:
+                self.report.add_problem(problem)
+        found = fold.summaries()
+        self.run_.remember(found)
+        self.summaries = {(one.session_id, one.agent_id): one for one in found}
+        return last
+
+    def _lock(self) -> None:
+        """Importers of the same session take turns, until the transaction ends."""
+        with connection.cursor() as cursor:
+            for session_id in sorted({session_id for session_id, _ in self.summaries}):
+                name = f"intake:{self.run_.tenant_id}:{self.format.key}:{session_id}"
+                cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+    def _in_order(self) -> list[Key]:
+        """Sessions before their sub-agents, those before the ones that they started themselves."""
+        return sorted(self.summaries, key=self._depth)
+
+    def _depth(self, key: Key) -> int:
+        depth, agent = 0, key[1]
+        while agent and depth < 20:
+            hint = self._hint((key[0], agent))
+            depth, agent = depth + 1, hint.parent if hint else ""
+        return depth
+
+    def _hint(self, key: Key) -> ChildHint | None:
+        """What is known of a sub-agent's start: by its session's records, and by the file beside its own."""
+        summary = self.summaries.get(key)
+        if summary is None:
+            return None
+        hint = summary.started_by or link_child(summary, self.run_.hints_of(key[0]))
+        if agent_id_of(self.path) != key[1]:
+            return hint
+        meta = meta_of(self.path)
+        known = hint or ChildHint(agent_id=key[1])
+        return ChildHint(
+            call_id=known.call_id or meta.call_id,
+            agent_id=key[1],
+            title=known.title or meta.description,
+            agent_type=known.agent_type or meta.agent_type,
+            outcome=known.outcome,
+            prompt_mark=known.prompt_mark,
+            parent=known.parent,
+        )
+
+    def _first_facts(self, key: Key) -> RunFacts | None:
+        return self.summaries[key].first if self._find(key) is None else None
+
+    def _batches(self, last_ordinal: int) -> Iterator[tuple[Key, _Buffer]]:
+        """The second reading: what is to be written, a batch of records at a time, by session."""
+        buffers: dict[Key, _Buffer] = defaultdict(_Buffer)
+        count = 0
+        for record in self._records():
+            if record.ordinal > last_ordinal:
+                break
+            if record.record is None:
+                continue
+            buffer = buffers[record.session_id, record.agent_id]
+            buffer.records.append(record.record)
+            buffer.entries.extend(record.entries)
+            if record.usage is not None:
+                buffer.usages.append(record.usage)
+            count += 1
+            if count % BATCH == 0:
+                yield from buffers.items()
+                buffers.clear()
+        yield from buffers.items()
+
+    def _sync(self, key: Key, delivery: Delivery) -> None:
+        summary, known = self.summaries[key], self._find(key)
+        delivery = Delivery(
+            entries=delivery.entries,
+            facts=delivery.facts,
+            usages=delivery.usages,
+            records=delivery.records,
+            source=self.format.key,
+            native_session_id=summary.session_id,
+        )
+        synced = self._sync_child(key, known, delivery) if key[1] else self._sync_chat(key, known, delivery)
+        if known is None:
+            self._remember(key, synced)
+        self.outcomes.add(synced.outcome)
+        self.report.entries += synced.appended.added
+        self.report.redactions += synced.appended.redactions
+
+    def _sync_chat(self, key: Key, known: uuid.UUID | None, delivery: Delivery) -> Synced:
+        return sync_imported_chat(
+            tenant_id=self.run_.tenant_id,
+            session_id=known,
+            placement=self.run_.placement,
+            chat=chat_of(self.summaries[key], label=self.format.label, now=self.run_.now),
+            actor=self.run_.actor,
+            delivery=delivery,
+        )
+
+    def _sync_child(self, key: Key, known: uuid.UUID | None, delivery: Delivery) -> Synced:
+        hint = self._hint(key)
+        started = self._started(key, hint)
+        return sync_imported_task(
+            tenant_id=self.run_.tenant_id,
+            session_id=known,
+            placement=self.run_.placement,
+            task=task_of(self.summaries[key], hint, started, label=self.format.label, now=self.run_.now),
+            actor=self.run_.actor,
+            parent_id=started.id if started and started.kind == "background_task" else None,
+            delivery=delivery,
+        )
+
+    def _started(self, key: Key, hint: ChildHint | None) -> Started | None:
+        """The session of ours that started this sub-agent, and by which entry; None while it is not here."""
+        parent = (key[0], hint.parent if hint else "")
+        parent_id = self._find(parent)
+        if parent_id is None:
+            return None
+        kind = "background_task" if parent[1] else "chat"
+        return start_of(self.run_.tenant_id, (kind, parent_id), hint.call_id if hint else "")
+
+    def _find(self, key: Key) -> uuid.UUID | None:
+        if key not in self.ids:
+            rows = ImportedSession.objects.for_tenant(self.run_.tenant_id)
+            row = rows.filter(source=self.format.key, native_id=key[0], agent_id=key[1]).first()
+            if row is None:
+                return None
+            self.ids[key] = row.session_id
+        return self.ids[key]
+
+    def _remember(self, key: Key, synced: Synced) -> None:
+        ImportedSession.objects.create(
+            tenant_id=self.run_.tenant_id,
+            source=self.format.key,
+            native_id=key[0],
+            agent_id=key[1],
+            session_kind="background_task" if key[1] else "chat",
+            session_id=synced.session_id,
+        )
+        self.ids[key] = synced.session_id
+
+    def _conclude(self) -> None:
+        report, first = self.report, next(iter(self.summaries))
+        kind = "background_task" if first[1] else "chat"
+        report.session = f"{kind}:{self.ids[first]}"
+        report.children = sum(1 for key in self.summaries if key[1] and key != first)
+        if SyncOutcome.CREATED in self.outcomes:
+            report.outcome = FileOutcome.IMPORTED
+        elif SyncOutcome.UPDATED in self.outcomes:
+            report.outcome = FileOutcome.GROWN
+        else:
+            report.outcome = FileOutcome.UNCHANGED

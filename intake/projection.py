@@ -1,0 +1,135 @@
+"""What a summary of another tool's session means in our own words: status, evidence, title, times."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from chats.importing import ImportedChat
+
+from audit.transcripts import find_call
+from chats.models import ChatStatus
+from intake.readers.base import ChildHint, TurnState
+from intake.readers.summary import SessionSummary
+from sessions_app.kinds import Evidence, Origin
+from tasks.creating import Source
+from tasks.importing import ImportedTask
+from tasks.models import TaskStatus
+
+__all__ = ["Started", "chat_of", "start_of", "task_of"]
+
+RULES = {
+    TurnState.TURN_OVER: "The last turn has ended",
+    TurnState.IN_TURN: "The file ends inside a turn: the agent may be at work, may wait or may be gone",
+    TurnState.INTERRUPTED: "The last turn was interrupted",
+    TurnState.FAILED: "The last turn failed",
+    TurnState.ASKED: "The agent asked a question that has no answer in the file",
+}
+CHAT_STATUS = {
+    TurnState.TURN_OVER: ChatStatus.IDLE,
+    TurnState.IN_TURN: ChatStatus.IDLE,
+    TurnState.INTERRUPTED: ChatStatus.IDLE,
+    TurnState.FAILED: ChatStatus.FAILED,
+    TurnState.ASKED: ChatStatus.AWAITING_YOU,
+}
+#: What the record of the session that started a sub-agent says of its end.
+OUTCOMES = {"completed": TaskStatus.COMPLETED, "failed": TaskStatus.FAILED}
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Where a sub-agent was started: the session of ours, and the entry and tool call in its transcript."""
+
+    kind: str
+    id: uuid.UUID
+    entry_id: uuid.UUID | None
+    call_id: str
+
+
+def start_of(tenant_id: uuid.UUID, session: tuple[str, uuid.UUID], call_id: str) -> Started:
+    entry_id = find_call(tenant_id, session, call_id) if call_id else None
+    return Started(*session, entry_id, call_id)
+
+
+def chat_of(summary: SessionSummary, *, label: str, now: datetime) -> ImportedChat:
+    """The chat that a session is. It is never said to be ended, nor at work: a file cannot tell."""
+    status = CHAT_STATUS[summary.state]
+    asked = status == ChatStatus.AWAITING_YOU
+    at = summary.last_message_at or summary.last_at or now
+    return ImportedChat(
+        title=summary.title or f"{label} session {summary.session_id[:8]}",
+        status=status,
+        evidence=_evidence(summary, label),
+        last_message_at=at,
+        waiting_reason=summary.headline if asked else "",
+        waiting_since=at if asked else None,
+        error=summary.headline if status == ChatStatus.FAILED else "",
+        message_count=summary.messages,
+        turn_count=summary.turns,
+        repo=_repo(summary),
+        origin=summary.last.origin or Origin.CLI,
+    )
+
+
+def task_of(
+    summary: SessionSummary, hint: ChildHint | None, started: Started | None, *, label: str, now: datetime
+) -> ImportedTask:
+    """The task that a sub-agent is: what its starter says of its end counts before its own file."""
+    status, outcome = _task_status(summary, hint)
+    ended = status != TaskStatus.UNKNOWN
+    at = summary.last_at or now
+    agent_type = hint.agent_type if hint else ""
+    return ImportedTask(
+        title=(hint.title if hint else "")
+        or summary.title
+        or agent_type
+        or f"Sub-agent {summary.agent_id[:8]}",
+        status=status,
+        evidence=(*([outcome] if outcome else []), *_evidence(summary, label)),
+        changed_at=at,
+        started_at=summary.first_at,
+        finished_at=at if ended else None,
+        error=summary.headline if status == TaskStatus.FAILED else "",
+        source=Source(started.kind, started.id, started.entry_id, started.call_id) if started else None,
+        turn_count=summary.turns,
+        repo=_repo(summary),
+        origin=Origin.AGENT,
+        is_folded=started is not None,
+    )
+
+
+def _task_status(summary: SessionSummary, hint: ChildHint | None) -> tuple[TaskStatus, Evidence | None]:
+    if hint and hint.outcome in OUTCOMES:
+        said = Evidence("Outcome", f"the session that started it recorded that it {hint.outcome}")
+        return OUTCOMES[hint.outcome], said
+    if summary.state == TurnState.TURN_OVER and summary.evidence.is_certain:
+        return TaskStatus.COMPLETED, None
+    if summary.state == TurnState.FAILED:
+        return TaskStatus.FAILED, None
+    if summary.state == TurnState.INTERRUPTED:
+        return TaskStatus.CANCELLED, None
+    return TaskStatus.UNKNOWN, None
+
+
+def _evidence(summary: SessionSummary, label: str) -> tuple[Evidence, ...]:
+    seen = summary.evidence
+    doubt = "" if seen.is_certain else " (the format does not say so: this goes by what came last)"
+    lines = [
+        Evidence("Rule", RULES[summary.state] + doubt),
+        Evidence("Read from", f"{seen.rule}: {seen.seen}, in record {seen.ordinal + 1} of the {label} file"),
+    ]
+    if summary.last_at:
+        lines.append(Evidence("Last event", "the newest record of the file", summary.last_at))
+    for call in summary.open_calls[:3]:
+        lines.append(Evidence("Open call", f"{call.tool_name}, without a result", call.since))
+    return tuple(lines)
+
+
+def _repo(summary: SessionSummary) -> str:
+    """The repository if the records name one, else the name of the folder that the work began in."""
+    if repo := summary.last.repo or summary.first.repo:
+        return repo
+    parts = [part for part in re.split(r"[/\\]", summary.first.cwd) if part]
+    return parts[-1] if parts else ""
