@@ -92,12 +92,18 @@ def task_of(
         started_at=summary.first_at,
         finished_at=at if ended else None,
         error=summary.headline if status == TaskStatus.FAILED else "",
-        source=Source(started.kind, started.id, started.entry_id, started.call_id) if started else None,
+        source=_source(started),
         turn_count=summary.turns,
         repo=_repo(summary),
         origin=Origin.AGENT,
         is_folded=started is not None,
     )
+
+
+def _source(started: Started | None) -> Source | None:
+    if started is None:
+        return None
+    return Source(kind=started.kind, id=started.id, entry_id=started.entry_id, call_id=started.call_id)
 
 
 def _task_status(summary: SessionSummary, hint: ChildHint | None) -> tuple[TaskStatus, Evidence | None]:
