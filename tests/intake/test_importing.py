@@ -90,7 +90,7 @@ def test_a_sub_agent_is_a_child_task_linked_to_the_call_that_started_it(member):
     call = TranscriptEntry.objects.get(pk=task.source_entry_id)
     assert (call.kind, call.call_id) == ("tool_call", task.source_call_id)
     assert call.transcript.session_id == chat.pk
-    assert Transcript.objects.get(session_kind="background_task").entry_count == 3
+    assert Transcript.objects.get(session_kind="background_task").entry_count == 4
 
 
 @pytest.mark.parametrize("file", [INLINE_SIDECHAINS, PROGRESS_AGENTS])
