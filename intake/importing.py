@@ -11,11 +11,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from chats.importing import sync_imported_chat
 from django.db import connection, transaction
 
 from audit.entries import NewEntry, NewRecord, RunFacts, Usage
 from audit.imports import Delivery, Synced, SyncOutcome
+from chats.importing import sync_imported_chat
 from intake.models import ImportedSession
 from intake.projection import Started, chat_of, start_of, task_of
 from intake.readers.base import ChildHint, Format, Problem, ReadContext, ReadRecord, Severity

@@ -7,9 +7,8 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from chats.importing import ImportedChat
-
 from audit.transcripts import find_call
+from chats.importing import ImportedChat
 from chats.models import ChatStatus
 from intake.readers.base import ChildHint, TurnState
 from intake.readers.summary import SessionSummary
