@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import batched
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Sum
@@ -17,7 +18,7 @@ from audit.redaction import Finding, Redactor
 from audit.redactors import digest_record, redactor_for, storable
 from workspace.sealing import derive_key
 
-__all__ = ["Appended", "append_entries", "redact"]
+__all__ = ["Appended", "append_entries", "redact", "redact_value"]
 
 BATCH = 500
 #: The fields of an entry that hold text from outside; all of them are redacted, keys of JSON too.
@@ -45,6 +46,11 @@ class Appended:
 def redact(*, tenant_id: uuid.UUID, text: str) -> str:
     """The text as it may be stored on a row: titles, errors, prompts and reasons all pass through here."""
     return redactor_for(tenant_id).redact_text(str(storable(text))).text if text else ""
+
+
+def redact_value(*, tenant_id: uuid.UUID, value: Any) -> Any:
+    """A JSON value as it may be stored on a row, its strings and keys redacted."""
+    return redactor_for(tenant_id).redact_json(storable(value))[0] if value else value
 
 
 @transaction.atomic

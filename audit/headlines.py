@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
+from typing import Any
 
-from audit.services import redact
+from audit.services import redact, redact_value
+from sessions_app.kinds import Evidence, write_evidence
 
-__all__ = ["HEADLINE_LENGTH", "TITLE_LENGTH", "make_headline", "make_title"]
+__all__ = ["HEADLINE_LENGTH", "TITLE_LENGTH", "make_evidence", "make_headline", "make_title"]
 
 TITLE_LENGTH = 300
 HEADLINE_LENGTH = 500
@@ -21,3 +24,8 @@ def make_headline(tenant_id: uuid.UUID, text: str) -> str:
     """The first line of an error or a reason that says anything. The whole is redacted before it is cut."""
     lines = (line.strip() for line in redact(tenant_id=tenant_id, text=text).splitlines())
     return next((line for line in lines if line), "")[:HEADLINE_LENGTH]
+
+
+def make_evidence(tenant_id: uuid.UUID, evidence: Iterable[Evidence]) -> Any:
+    """Evidence as a row stores it, redacted: it may quote what another tool has written."""
+    return redact_value(tenant_id=tenant_id, value=write_evidence(evidence))

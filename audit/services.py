@@ -8,11 +8,19 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from audit.appending import Appended, append_entries, redact
+from audit.appending import Appended, append_entries, redact, redact_value
 from audit.models import AuditEntry, DecisionReceipt
 from workspace.actors import Actor
 
-__all__ = ["Appended", "append_entries", "content_hash", "record", "record_decision", "redact"]
+__all__ = [
+    "Appended",
+    "append_entries",
+    "content_hash",
+    "record",
+    "record_decision",
+    "redact",
+    "redact_value",
+]
 
 
 def record(

@@ -10,14 +10,14 @@ from typing import Any
 from django.db import transaction
 from uuid_utils.compat import uuid7
 
-from audit.headlines import make_headline, make_title
+from audit.headlines import make_evidence, make_headline, make_title
 from audit.imports import Delivery, Synced, SyncOutcome, append_delivery, record_import, sync_row
 from audit.models import AuditEntry
 from audit.moves import lock_session
 from audit.services import redact
 from chats.models import Chat, ChatMode, ChatStatus
 from chats.states import KIND
-from sessions_app.kinds import Evidence, Origin, write_evidence
+from sessions_app.kinds import Evidence, Origin
 from workspace.actors import Actor
 from workspace.placement import Placement, check_placement
 
@@ -127,7 +127,7 @@ def _columns(tenant_id: uuid.UUID, chat: ImportedChat) -> dict[str, Any]:
     return {
         "title": make_title(tenant_id, chat.title),
         "status": chat.status,
-        "evidence": write_evidence(chat.evidence),
+        "evidence": make_evidence(tenant_id, chat.evidence),
         "last_message_at": chat.last_message_at,
         "changed_at": chat.last_message_at,
         "waiting_reason": make_headline(tenant_id, chat.waiting_reason),

@@ -10,11 +10,11 @@ from typing import Any
 from django.db import transaction
 from uuid_utils.compat import uuid7
 
-from audit.headlines import make_headline, make_title
+from audit.headlines import make_evidence, make_headline, make_title
 from audit.imports import Delivery, Synced, SyncOutcome, append_delivery, record_import, sync_row
 from audit.moves import lock_session
 from audit.services import redact
-from sessions_app.kinds import Evidence, Origin, write_evidence
+from sessions_app.kinds import Evidence, Origin
 from tasks.creating import Source, source_columns
 from tasks.models import BackgroundTask, TaskStatus
 from tasks.saving import count_child, lock_task
@@ -130,7 +130,7 @@ def _columns(tenant_id: uuid.UUID, task: ImportedTask) -> dict[str, Any]:
     return {
         "title": make_title(tenant_id, task.title),
         "status": task.status,
-        "evidence": write_evidence(task.evidence),
+        "evidence": make_evidence(tenant_id, task.evidence),
         "changed_at": task.changed_at,
         "started_at": task.started_at,
         "finished_at": task.finished_at,

@@ -308,3 +308,32 @@ def test_a_lost_record_ends_with_exit_code_1_after_all_files(member, tmp_path):
         call(str(tmp_path), "--workspace", "acme", "--owner", "ada@example.com")
     assert lost.value.returncode == 1
     assert Chat.objects.count() == 2
+
+
+def test_a_sub_agent_that_was_interrupted_is_cancelled(member, tmp_path):
+    session = Session(isSidechain=True, agentId="a1b2c3")
+    session.user("Look around")
+    session.user("[Request interrupted by user]")
+    run(member, write(tmp_path / "agent-a1b2c3.jsonl", session))
+    assert BackgroundTask.objects.get().status == "cancelled"
+
+
+def test_a_sub_agent_cut_off_inside_its_work_is_unknown_and_says_why(member, tmp_path):
+    session = Session(isSidechain=True, agentId="a1b2c3")
+    session.user("Look around")
+    run(member, write(tmp_path / "agent-a1b2c3.jsonl", session))
+    task = BackgroundTask.objects.get()
+    assert task.status == "unknown"
+    assert "ends inside a turn" in task.evidence[0]["text"]
+
+
+def test_what_the_evidence_quotes_is_redacted(member, tmp_path):
+    value = "Zx" + uuid.uuid4().hex
+    set_secret(tenant_id=member.tenant_id, name="DB_PASSWORD", value=value, actor=SYSTEM)
+    session = Session()
+    session.user("Go")
+    session.answer({"type": "tool_use", "id": "toolu_1", "name": f"Tool{value}", "input": {}})
+    run(member, write(tmp_path / "s.jsonl", session))
+    evidence = json.dumps(Chat.objects.get().evidence)
+    assert value not in evidence
+    assert "[DB_PASSWORD]" in evidence
