@@ -6,7 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
 
-from workspace.tenancy import TenantOwned, TenantQuerySet
+from workspace.tenancy import TenantOwned, TenantQuerySet, name_index
 
 
 class Runtime(models.TextChoices):
@@ -36,6 +36,7 @@ class Profile(TenantOwned):
                 condition=models.Q(runtime__in=Runtime.values), name="profile_runtime_known"
             ),
         ]
+        indexes = [name_index("profile_by_name")]
 
     def __str__(self) -> str:
         return self.name
@@ -58,6 +59,7 @@ class Skill(TenantOwned):
                 condition=models.Q(runtime__in=Runtime.values), name="skill_runtime_known"
             ),
         ]
+        indexes = [name_index("skill_by_name")]
 
     def __str__(self) -> str:
         return self.name

@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Lower
 
 from sessions_app.kinds import SessionModel, session_indexes
-from workspace.tenancy import TenantOwned, TenantQuerySet
+from workspace.tenancy import TenantOwned, TenantQuerySet, name_index
 
 
 class FlowScope(models.TextChoices):
@@ -75,6 +75,7 @@ class Flow(TenantOwned):
             ),
             models.CheckConstraint(condition=Q(run_mode__in=RunMode.values), name="flow_run_mode_known"),
         ]
+        indexes = [name_index("flow_by_name")]
 
     def __str__(self) -> str:
         return self.name

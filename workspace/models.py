@@ -8,12 +8,13 @@ from typing import ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import OpClass
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower, Now
 from uuid_utils.compat import uuid7
 
-from workspace.tenancy import TenantOwned, TenantQuerySet
+from workspace.tenancy import TenantOwned, TenantQuerySet, name_index
 
 
 class Tenant(models.Model):
@@ -37,6 +38,7 @@ class Tenant(models.Model):
                 name="tenant_quiet_after_1_to_1440_minutes",
             )
         ]
+        indexes = [name_index("tenant_by_name")]
 
     def __str__(self) -> str:
         return self.name
@@ -82,6 +84,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         constraints = [
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_is_lower_case")
         ]
+        indexes = [name_index("user_by_name")]
 
     def __str__(self) -> str:
         return self.display_name
@@ -156,6 +159,7 @@ class Initiative(TenantOwned):
 
     class Meta:
         constraints = [models.UniqueConstraint("tenant", Lower("name"), name="initiative_name_once")]
+        indexes = [name_index("initiative_by_name")]
 
     def __str__(self) -> str:
         return self.name
@@ -175,7 +179,10 @@ class Plan(TenantOwned):
 
     class Meta:
         constraints = [models.UniqueConstraint("tenant", Lower("name"), name="plan_name_once")]
-        indexes = [models.Index(fields=["tenant", "initiative"], name="plan_by_initiative")]
+        indexes = [
+            models.Index(fields=["tenant", "initiative"], name="plan_by_initiative"),
+            name_index("plan_by_name"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -199,7 +206,10 @@ class ApiToken(TenantOwned):
     objects = TenantQuerySet["ApiToken"].as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["tenant", "user"], name="apitoken_by_user")]
+        indexes = [
+            models.Index(fields=["tenant", "user"], name="apitoken_by_user"),
+            models.Index(OpClass("prefix", name="varchar_pattern_ops"), name="apitoken_by_prefix"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
@@ -228,6 +238,7 @@ class Secret(TenantOwned):
                 name="secret_name_is_a_variable_name",
             ),
         ]
+        indexes = [name_index("secret_by_name")]
 
     def __str__(self) -> str:
         return self.name

@@ -12,8 +12,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit.services import record
+from sessions_app.kinds import IllegalMove
 from workspace.actors import SYSTEM, Actor
-from workspace.models import Initiative, Membership, Plan, Role, Secret, SignInLink, Tenant, User
+from workspace.models import ApiToken, Initiative, Membership, Plan, Role, Secret, SignInLink, Tenant, User
 from workspace.sealing import seal
 
 __all__ = [
@@ -25,9 +26,12 @@ __all__ = [
     "create_sign_in_link",
     "create_tenant",
     "create_user",
+    "lift_suspension",
     "remove_member",
+    "revoke_token",
     "set_member_role",
     "set_secret",
+    "suspend_tenant",
 ]
 
 SIGN_IN_LINK_LIFETIME = timedelta(minutes=10)
@@ -55,6 +59,44 @@ def create_tenant(*, slug: str, name: str, owner: User, actor: Actor = SYSTEM) -
     )
     set_member_role(tenant_id=tenant.pk, user=owner, role=Role.ADMIN, actor=actor)
     return tenant
+
+
+@transaction.atomic
+def suspend_tenant(*, tenant_id: uuid.UUID, actor: Actor, now: datetime | None = None) -> Tenant:
+    """Shut a workspace: its pages answer 404 to all its members. Raises IllegalMove if it is shut already."""
+    tenant = Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
+    if tenant.suspended_at is not None:
+        raise _illegal(tenant, "suspend_tenant", status="suspended", allowed="lift_suspension")
+    _save_suspension(tenant, now or timezone.now(), action="suspend_tenant", actor=actor)
+    return tenant
+
+
+@transaction.atomic
+def lift_suspension(*, tenant_id: uuid.UUID, actor: Actor) -> Tenant:
+    """Open a suspended workspace again, as it was. IllegalMove if it is open."""
+    tenant = Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
+    if tenant.suspended_at is None:
+        raise _illegal(tenant, "lift_suspension", status="open", allowed="suspend_tenant")
+    _save_suspension(tenant, None, action="lift_suspension", actor=actor)
+    return tenant
+
+
+def _illegal(tenant: Tenant, tried: str, *, status: str, allowed: str) -> IllegalMove:
+    return IllegalMove(subject=f"workspace “{tenant.name}”", tried=tried, status=status, allowed=[allowed])
+
+
+def _save_suspension(tenant: Tenant, moment: datetime | None, *, action: str, actor: Actor) -> None:
+    before, tenant.suspended_at = tenant.suspended_at, moment
+    tenant.save(update_fields=["suspended_at"])
+    record(
+        tenant_id=tenant.pk,
+        actor=actor,
+        action=action,
+        object_kind="tenant",
+        object_id=tenant.pk,
+        object_title=tenant.name,
+        changes={"suspended_at": (before and before.isoformat(), moment and moment.isoformat())},
+    )
 
 
 def create_user(*, email: str, name: str = "", password: str | None = None) -> User:
@@ -204,3 +246,25 @@ def set_secret(*, tenant_id: uuid.UUID, name: str, value: str, actor: Actor) -> 
         object_title=name,
     )
     return secret
+
+
+@transaction.atomic
+def revoke_token(
+    *, tenant_id: uuid.UUID, token_id: uuid.UUID, actor: Actor, now: datetime | None = None
+) -> ApiToken:
+    """Make an API token worthless at once. Raises IllegalMove for one that is revoked already."""
+    token = ApiToken.objects.for_tenant(tenant_id).select_for_update(no_key=True).get(pk=token_id)
+    if token.revoked_at is not None:
+        raise IllegalMove(subject=f"API token “{token}”", tried="revoke_token", status="revoked", allowed=[])
+    token.revoked_at = now or timezone.now()
+    token.save(update_fields=["revoked_at"])
+    record(
+        tenant_id=tenant_id,
+        actor=actor,
+        action="revoke_token",
+        object_kind="api_token",
+        object_id=token.pk,
+        object_title=str(token),
+        changes={"revoked_at": (None, token.revoked_at.isoformat())},
+    )
+    return token

@@ -5,11 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import Self
 
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Now, Upper
 from uuid_utils.compat import uuid7
 
-__all__ = ["TenantOwned", "TenantQuerySet"]
+__all__ = ["TenantOwned", "TenantQuerySet", "name_index"]
 
 
 class TenantQuerySet[M: models.Model](models.QuerySet[M]):
@@ -34,3 +35,8 @@ class TenantOwned(models.Model):
 
     class Meta:
         abstract = True
+
+
+def name_index(name: str) -> GinIndex:
+    """An index that finds any part of `name` in either case, over all tenants: what `icontains` asks for."""
+    return GinIndex(OpClass(Upper("name"), name="gin_trgm_ops"), name=name)
