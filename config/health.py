@@ -27,11 +27,15 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 class HealthProbe:
-    """Looks at every part. Keeps one connection to each service, and belongs to one event loop."""
+    """Looks at every part. Keeps one connection to each service, and belongs to one event loop.
 
-    def __init__(self) -> None:
+    Without arguments it looks at the services that the settings name.
+    """
+
+    def __init__(self, *, conninfo: str | None = None, redis_url: str | None = None) -> None:
+        self._conninfo = conninfo or read_conninfo()
         self._database: psycopg.AsyncConnection | None = None
-        self._redis: Redis = Redis.from_url(settings.REDIS_URL, socket_timeout=PATIENCE_SECONDS)
+        self._redis: Redis = Redis.from_url(redis_url or settings.REDIS_URL, socket_timeout=PATIENCE_SECONDS)
         self._looking = asyncio.Lock()
 
     async def look(self) -> dict[str, str]:
@@ -59,7 +63,7 @@ class HealthProbe:
 
     async def _ask_database(self) -> None:
         if self._database is None:
-            self._database = await psycopg.AsyncConnection.connect(read_conninfo(), autocommit=True)
+            self._database = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
         await self._database.execute("SELECT 1")
 
     async def _drop_database(self) -> None:
@@ -114,6 +118,11 @@ class HealthApplication:
         failing = [part for part, condition in parts.items() if condition != OK]
         body = {"status": "failing" if failing else OK, "failing": failing, "parts": parts}
         await answer(send, 503 if failing else 200, body, with_body=scope["method"] == "GET")
+
+    async def close(self) -> None:
+        if self._probe is not None:
+            await self._probe.close()
+            self._probe = None
 
 
 async def answer(send: Send, status: int, body: dict[str, Any], *, with_body: bool) -> None:

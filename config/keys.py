@@ -51,9 +51,9 @@ def decode_sealing_key(word: str) -> bytes:
 
 def keep_key(path: Path, make: Callable[[], str]) -> str:
     """The content of the file, made first if there is none. Of two that make it at once both get the same."""
-    with contextlib.suppress(FileNotFoundError):
-        return path.read_text(encoding="ascii").strip()
     try:
+        with contextlib.suppress(FileNotFoundError):
+            return path.read_text(encoding="ascii").strip()
         for folder in (path.parent.parent, path.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")

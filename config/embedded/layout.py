@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -111,6 +112,12 @@ class Layout:
             raise EmbeddedError(f"{sockets_dir} is not our private folder: remove it, or shorten DATA_DIR")
         # Another process may have another XDG_RUNTIME_DIR and must still find the sockets.
         (self.run_dir / "sockets").write_text(str(sockets_dir), encoding="utf-8")
+
+    def leave_sockets(self) -> None:
+        """Remove the folder that was made outside the data folder, once nothing answers there."""
+        if self.sockets_dir != self.run_dir:
+            with contextlib.suppress(OSError):
+                self.sockets_dir.rmdir()
 
 
 def fits_sockets(folder: Path) -> bool:

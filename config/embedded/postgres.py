@@ -53,19 +53,22 @@ THROWAWAY_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_wr
 
 
 class Postgres:
-    """The part that the supervisor runs. ``durable=False`` gives up safety against a loss of power."""
+    """The part that the supervisor runs. ``durable=False`` gives up safety against a loss of power.
+
+    Without an ``identity`` the first one that works here is chosen when it is needed.
+    """
 
     name: PartName = "postgres"
     death_signal = signal.SIGINT
     # fast shutdown, immediate shutdown, none at all
     stop_steps = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
 
-    def __init__(self, layout: Layout, *, durable: bool = True) -> None:
+    def __init__(self, layout: Layout, *, durable: bool = True, identity: Identity | None = None) -> None:
         self.layout = layout
         self.durable = durable
         self.folder = layout.postgres_dir
         self.log = layout.logs_dir / "postgres.log"
-        self._identity: Identity | None = None
+        self._identity = identity
         self._binaries: Path | None = None
 
     @property
@@ -184,7 +187,7 @@ class Postgres:
         if command_line is None:
             return None
         if command_line == "":
-            # A zombie, or a system that does not tell: then it is ours if somebody answers.
+            # The system does not tell whose it is: ours if somebody answers.
             return pid if accepts(self.layout.postgres_socket) else None
         return pid if str(self.folder) in command_line else None
 

@@ -83,19 +83,23 @@ def roll_log(log: Path) -> None:
 
 
 def read_command_line(pid: int) -> str | None:
-    """The command line of a live process; empty where the system does not tell; None when it is gone."""
+    """The command line of a live process; empty where the system does not tell; None when it is gone.
+
+    A dead one that nobody collects, as in a container whose first process does not care, is gone as well.
+    """
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return None
     except PermissionError:
         pass
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except FileNotFoundError:
-        return None if Path("/proc/self").exists() else ""
-    except OSError:
+    if not Path("/proc/self/cmdline").exists():
         return ""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return None
+    return words.replace(b"\0", b" ").decode(errors="replace") or None
 
 
 def wait_until_gone(pid: int, patience_seconds: float) -> None:

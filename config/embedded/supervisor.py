@@ -52,6 +52,7 @@ class Supervisor:
                 runner.stop()
             if self._folder_is_ours():
                 self._tell()
+                self.layout.leave_sockets()
 
     def _look(self) -> bool:
         """Look after every part. False when none has users, with all users shut out."""
