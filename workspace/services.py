@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
+from audit.redaction import refusal
 from audit.services import record
 from sessions_app.kinds import IllegalMove
 from workspace.actors import SYSTEM, Actor
@@ -35,8 +36,6 @@ __all__ = [
 ]
 
 SIGN_IN_LINK_LIFETIME = timedelta(minutes=10)
-#: Shorter values would be found in ordinary text.
-MIN_SECRET_LENGTH = 8
 
 
 class LinkRefused(Exception):
@@ -225,10 +224,9 @@ def create_plan(
 def set_secret(*, tenant_id: uuid.UUID, name: str, value: str, actor: Actor) -> Secret:
     """Register a secret, or rotate it: from now on its value is replaced by its name wherever it shows up.
 
-    Raises ValidationError for a name that is no variable name, or a value too short to be looked for.
+    Raises ValidationError for a name that is no variable name, or a value that ordinary text would hold.
     """
-    if len(value) < MIN_SECRET_LENGTH:
-        reason = f"a value of fewer than {MIN_SECRET_LENGTH} characters would be found in ordinary text"
+    if reason := refusal(value):
         raise ValidationError({"value": reason})
     secret = Secret.objects.for_tenant(tenant_id).filter(name=name).first()
     action = "rotate_secret" if secret else "create_secret"

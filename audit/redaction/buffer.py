@@ -1,0 +1,140 @@
+"""Many texts as one buffer to scan, and what was found in it carried back to each of them.
+
+A scan costs as much for ten characters as for ten thousand, and a JSON value has hundreds of small texts.
+What is covered stands in the buffer as a gap that is always the same: so a text that is redacted once more
+makes the same buffer as at the end of the first time, and nothing new is found in it.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from audit.redaction.findings import Finding, Redacted
+from audit.redaction.known import Label, Span, merge_spans
+from audit.redaction.pieces import Piece
+
+_GAP = "\n\n \n\n"
+_CONTEXT_KEY = re.compile(r"[A-Za-z_][\w.-]{0,60}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A part of a text: free, or covered by a label."""
+
+    text: str = field(repr=False)
+    label: Label | None = None
+
+
+class Buffer:
+    """`text` and `data` (UTF-8) hold what is free of all pieces, each after the key that it stands under.
+
+    Raises UnicodeEncodeError for a text that is no text (half surrogates).
+    """
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self._pieces = pieces
+        self._stretches: dict[int, list[_Stretch]] = {}
+        self._with_exempt = True
+        self._build()
+
+    def _build(self) -> None:
+        parts: list[str] = []
+        self._starts: list[int] = []
+        self._places: list[tuple[int, int]] = []
+        offset = 0
+        for index, piece in enumerate(self._pieces):
+            if piece.is_exempt and not self._with_exempt:
+                continue
+            prefix = f'\n{piece.key} = "' if _CONTEXT_KEY.fullmatch(piece.key) else "\n"
+            parts.append(prefix)
+            offset += len(prefix)
+            for number, stretch in enumerate(self._stretches.get(index) or (_Stretch(piece.text),)):
+                if stretch.label is None:
+                    self._starts.append(offset)
+                    self._places.append((index, number))
+                part = stretch.text if stretch.label is None else _GAP
+                parts.append(part)
+                offset += len(part)
+            parts.append('"\n')
+            offset += 2
+        self.text = "".join(parts)
+        self.data = self.text.encode()
+
+    def leave_out_exempt(self) -> None:
+        """From now on hold only the pieces that rules are run on."""
+        self._with_exempt = False
+        if any(piece.is_exempt for piece in self._pieces):
+            self._build()
+
+    def cover(self, spans: Sequence[Span]) -> bool:
+        """Cover what spans of `text` say; whether there was anything of a piece in them."""
+        found: dict[tuple[int, int], list[Span]] = {}
+        for span in merge_spans(list(spans)):
+            for place, start, end in self._parts_of(span):
+                found.setdefault(place, []).append(Span(start, end, span.label))
+        # Last first: splitting a stretch moves the numbers of those behind it.
+        for index, number in sorted(found, reverse=True):
+            stretches = self._stretches.get(index) or [_Stretch(self._pieces[index].text)]
+            split = _split(stretches[number].text, found[index, number])
+            self._stretches[index] = [*stretches[:number], *split, *stretches[number + 1 :]]
+        if found:
+            self._build()
+        return bool(found)
+
+    def _parts_of(self, span: Span) -> Iterator[tuple[tuple[int, int], int, int]]:
+        """The parts of free stretches that a span covers; blank ones are left as they are."""
+        at = max(bisect_right(self._starts, span.start) - 1, 0)
+        while at < len(self._starts) and self._starts[at] < span.end:
+            index, number = self._places[at]
+            text = (self._stretches.get(index) or (_Stretch(self._pieces[index].text),))[number].text
+            start = max(span.start - self._starts[at], 0)
+            end = min(span.end - self._starts[at], len(text))
+            if start < end and not text[start:end].isspace():
+                yield (index, number), start, end
+            at += 1
+
+    def characters(self, offsets: Sequence[int]) -> dict[int, int]:
+        """The place in `text` of each byte offset in `data`."""
+        if len(self.data) == len(self.text):
+            return {offset: offset for offset in offsets}
+        found: dict[int, int] = {}
+        before = characters = 0
+        for offset in sorted(set(offsets)):
+            characters += len(self.data[before:offset].decode())
+            found[offset], before = characters, offset
+        return found
+
+    def results(self) -> list[Redacted]:
+        """Each piece with placeholders for what is covered."""
+        return [
+            _assemble(self._stretches[index]) if index in self._stretches else Redacted(piece.text)
+            for index, piece in enumerate(self._pieces)
+        ]
+
+
+def _split(text: str, spans: Sequence[Span]) -> list[_Stretch]:
+    parts: list[_Stretch] = []
+    at = 0
+    for span in spans:
+        if span.start > at:
+            parts.append(_Stretch(text[at : span.start]))
+        parts.append(_Stretch("", span.label))
+        at = span.end
+    if at < len(text):
+        parts.append(_Stretch(text[at:]))
+    return parts
+
+
+def _assemble(stretches: Sequence[_Stretch]) -> Redacted:
+    parts: list[str] = []
+    findings: list[Finding] = []
+    at = 0
+    for stretch in stretches:
+        label = stretch.label
+        part = stretch.text if label is None else label.placeholder
+        if label is not None and label.name:
+            findings.append(Finding(label.name, label.is_known, at, at + len(part), "", label.digest))
+        parts.append(part)
+        at += len(part)
+    return Redacted("".join(parts), tuple(findings))

@@ -1,0 +1,136 @@
+"""The redactor: credentials out of texts and JSON values, their names in. See `docs/redaction.md`."""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from audit.redaction.buffer import Buffer
+from audit.redaction.detector import DETECTOR, Detector, Hit
+from audit.redaction.findings import Finding, Redacted
+from audit.redaction.known import KnownSecrets, Label, Span
+from audit.redaction.pieces import Piece, TooDeepError, put_together, take_apart
+
+MAX_TEXT = 32 << 20
+_BATCH = 4 << 20
+_ROUNDS = 6
+_REASONS = "failed|timed out|too large|too deep|did not settle"
+_PLACEHOLDER = re.compile(
+    rf"\[(?:UNSCANNED: (?:{_REASONS}), \d{{1,12}} bytes"
+    r"|REDACTED:(?P<rule>[\w.-]{1,80})#[a-z2-7]{4}|(?P<name>[A-Za-z_][\w.-]{0,99}))\]"
+)
+
+
+class _UnsettledError(Exception):
+    """Each look at a text found more: no result can be trusted."""
+
+
+class Redactor:
+    """Takes credentials out of texts: known ones by value, others by their shape.
+
+    `known` maps names to values; one of fewer than 8 characters raises ValueError. Marks and digests are
+    keyed by `mark_key`, so they mean something only to those who have it. One redactor serves one tenant and
+    one piece of work; afterwards it never raises: what cannot be scanned is withheld.
+    """
+
+    def __init__(self, known: Mapping[str, str], mark_key: bytes, detector: Detector = DETECTOR) -> None:
+        self._known = KnownSecrets(known, mark_key)
+        self._names = frozenset(known)
+        self._has_numbers = any(value.strip().isdigit() for value in known.values())
+        self._mark_key = mark_key
+        self._detector = detector
+
+    def redact_text(self, text: str, field: str = "") -> Redacted:
+        """The text as it may be stored. Redacting it once more changes nothing."""
+        findings: list[Finding] = []
+        return Redacted(
+            put_together(text, self._redact([Piece(text)]), False, field, findings), tuple(findings)
+        )
+
+    def redact_json(self, value: Any, field: str = "") -> tuple[Any, list[Finding]]:
+        """A decoded JSON value with all its texts redacted, keys too.
+
+        A value that is nested too deeply comes back as one text that says that it was withheld.
+        """
+        findings: list[Finding] = []
+        try:
+            pieces = take_apart(value, self._has_numbers)
+        except (TooDeepError, RecursionError):
+            withheld = _withheld("too deep", 0)
+            return put_together("", iter([withheld]), False, field, findings), findings
+        return put_together(value, self._redact(pieces), self._has_numbers, field, findings), findings
+
+    def _redact(self, pieces: Sequence[Piece]) -> Iterator[Redacted]:
+        for batch in _batches(pieces):
+            yield from self._attempt(batch)
+
+    def _attempt(self, batch: Sequence[Piece]) -> Iterable[Redacted]:
+        """Redact a batch. If it fails, each piece alone; what fails alone is withheld."""
+        if any(len(piece.text) > MAX_TEXT for piece in batch):
+            return [_withheld("too large", _byte_size(piece.text)) for piece in batch]
+        try:
+            return self._redact_batch(batch)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic of native code is no Exception
+            if len(batch) > 1:
+                return [result for piece in batch for result in self._attempt([piece])]
+            return [_withheld(_reason(error), _byte_size(batch[0].text))]
+
+    def _redact_batch(self, batch: Sequence[Piece]) -> list[Redacted]:
+        buffer = Buffer(batch)
+        buffer.cover(list(self._own_placeholders(buffer.text)))
+        buffer.cover(self._known.find(buffer.text))
+        buffer.leave_out_exempt()
+        for _ in range(_ROUNDS):
+            hits = self._detector.find(buffer.data)
+            if not buffer.cover(self._spans(buffer, hits)):
+                return buffer.results()
+        raise _UnsettledError
+
+    def _spans(self, buffer: Buffer, hits: Sequence[Hit]) -> list[Span]:
+        offsets = buffer.characters([offset for hit in hits for offset in (hit.start, hit.end)])
+        return [Span(offsets[hit.start], offsets[hit.end], self._label(hit)) for hit in hits]
+
+    def _label(self, hit: Hit) -> Label:
+        digest = hmac.new(self._mark_key, hit.value.encode("utf-8", "replace"), hashlib.sha256).digest()
+        mark = base64.b32encode(digest)[:4].decode().lower()
+        return Label(f"[REDACTED:{hit.rule}#{mark}]", hit.rule, False, digest.hex())
+
+    def _own_placeholders(self, text: str) -> Iterator[Span]:
+        """Where a text was redacted before. Only rules and names that exist count, lest it hide things."""
+        for found in _PLACEHOLDER.finditer(text):
+            rule, name = found.groups()
+            if name in self._names if name else rule is None or rule in self._detector.rule_names():
+                yield Span(*found.span(), Label(found[0], "", False, ""))
+
+
+def _batches(pieces: Sequence[Piece]) -> Iterator[Sequence[Piece]]:
+    """Pieces that are scanned at once, in order; one that is too large stands alone."""
+    batch: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        if batch and size + len(piece.text) > _BATCH:
+            yield batch
+            batch, size = [], 0
+        batch.append(piece)
+        size += len(piece.text)
+    if batch:
+        yield batch
+
+
+def _withheld(reason: str, size: int) -> Redacted:
+    text = f"[UNSCANNED: {reason}, {size} bytes]"
+    return Redacted(text, (Finding(f"unscanned: {reason}", False, 0, len(text), "", ""),))
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, _UnsettledError):
+        return "did not settle"
+    return "timed out" if isinstance(error, TimeoutError) else "failed"
+
+
+def _byte_size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

@@ -1,0 +1,77 @@
+"""Find known secrets by value, in every form that `needles` lists, all of them in one pass."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import ahocorasick_rs
+
+from audit.redaction.needles import MIN_LENGTH, needles
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a stretch of text is replaced with, and how it is reported."""
+
+    placeholder: str = field(repr=False)
+    name: str
+    is_known: bool
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of text, in characters, and what it is."""
+
+    start: int
+    end: int
+    label: Label
+
+
+class KnownSecrets:
+    """The values to look for, by name. They live in this object alone: it cannot be pickled or printed.
+
+    Raises ValueError, naming the name and never the value, for a value that is too short to be looked for.
+    """
+
+    def __init__(self, known: Mapping[str, str], mark_key: bytes) -> None:
+        labels: dict[str, Label] = {}
+        for name, value in known.items():
+            if len(value) < MIN_LENGTH:
+                raise ValueError(f"{name} is too short to be looked for in texts")
+            digest = hmac.new(mark_key, value.strip().encode(), hashlib.sha256).hexdigest()
+            label = Label(f"[{name}]", name, True, digest)
+            labels.update(dict.fromkeys(needles(value), label))
+        self._labels = list(labels.values())
+        self._machine = ahocorasick_rs.AhoCorasick(list(labels), store_patterns=False) if labels else None
+
+    def __reduce__(self) -> str:
+        raise TypeError("known secrets stay in the process that was given them")
+
+    def __repr__(self) -> str:
+        return "<KnownSecrets>"
+
+    def find(self, text: str) -> list[Span]:
+        """Where known secrets stand. Stretches that overlap are one, named by the longest in it."""
+        if self._machine is None:
+            return []
+        matches = self._machine.find_matches_as_indexes(text, overlapping=True)
+        return merge_spans([Span(start, end, self._labels[index]) for index, start, end in matches])
+
+
+def merge_spans(spans: list[Span]) -> list[Span]:
+    """The union of the spans, in order: where some overlap, nothing of any of them stays."""
+    merged: list[Span] = []
+    longest = 0
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+        if not merged or span.start >= merged[-1].end:
+            merged.append(span)
+            longest = span.end - span.start
+            continue
+        last = merged[-1]
+        label = last.label
+        if span.end - span.start > longest:
+            longest, label = span.end - span.start, span.label
+        merged[-1] = Span(last.start, max(last.end, span.end), label)
+    return merged
