@@ -6,7 +6,7 @@ import base64
 import binascii
 import struct
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -59,6 +59,12 @@ class Cursor:
             self.id.bytes,
         )
         return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
+
+    def turned(self, direction: Direction) -> Cursor:
+        """From the same place in this direction, the row that it stands on included."""
+        step = 1 if direction is Direction.NEXT else -1
+        beside = min(max(self.id.int + step, 0), 2**128 - 1)
+        return replace(self, direction=direction, id=uuid.UUID(int=beside))
 
     @classmethod
     def decode(cls, text: str) -> Cursor:

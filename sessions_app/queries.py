@@ -170,4 +170,4 @@ def _edge(
     if keys:
         key = keys[index]
         return Cursor(as_of, key.band, key.changed_at, key.id, direction).encode()
-    return replace(cursor, direction=direction).encode() if cursor else ""
+    return cursor.turned(direction).encode() if cursor else ""
