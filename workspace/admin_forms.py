@@ -9,9 +9,9 @@ from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.forms import AdminPasswordChangeForm
 
+from audit.redaction import MIN_LENGTH
 from workspace.models import Membership, Secret, Tenant, User
 from workspace.operating.forms import ModelForm, RecordForm
-from workspace.services import MIN_SECRET_LENGTH
 
 if TYPE_CHECKING:
     BasePasswordForm = AdminPasswordChangeForm[User]
@@ -55,7 +55,7 @@ class SecretForm(RecordForm):
     """The value goes in and never comes out: no page shows what is stored."""
 
     value = forms.CharField(
-        min_length=MIN_SECRET_LENGTH,
+        min_length=MIN_LENGTH,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text="Sealed when it is saved and shown nowhere. A new value replaces the old one.",
