@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.forms import AdminPasswordChangeForm
 
-from audit.redaction import MIN_LENGTH
+from audit.redaction import refusal
 from workspace.models import Membership, Secret, Tenant, User
 from workspace.operating.forms import ModelForm, RecordForm
 
@@ -55,7 +55,6 @@ class SecretForm(RecordForm):
     """The value goes in and never comes out: no page shows what is stored."""
 
     value = forms.CharField(
-        min_length=MIN_LENGTH,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text="Sealed when it is saved and shown nowhere. A new value replaces the old one.",
@@ -64,6 +63,12 @@ class SecretForm(RecordForm):
     class Meta:
         model = Secret
         fields = ("name",)
+
+    def clean_value(self) -> str:
+        value = str(self.cleaned_data["value"])
+        if reason := refusal(value):
+            raise forms.ValidationError(reason)
+        return value
 
 
 class PasswordForm(BasePasswordForm):
