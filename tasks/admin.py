@@ -42,6 +42,7 @@ class BackgroundTaskAdmin(WorkAdmin):
         CreatedFilter,
     )
     search_help_text = "Words of title and error, or an id: its own, or that of its parent."
+    parents = ("parent",)
     actions = ("cancel", "retry", "dismiss")
 
     @service_action("Cancel", confirm="The tasks below it end with it.")
