@@ -1,0 +1,1 @@
+"""A workspace full of believable work, told through the services: nothing is inserted as already finished."""
