@@ -87,13 +87,17 @@ def seq_of(tenant_id: uuid.UUID, entry_id: uuid.UUID) -> int | None:
     return rows.values_list("seq", flat=True).first()
 
 
-def find_call(tenant_id: uuid.UUID, session: tuple[str, uuid.UUID], call_id: str) -> uuid.UUID | None:
-    """The entry of a session's transcript that is this tool call."""
+def find_call(
+    tenant_id: uuid.UUID, session: tuple[str, uuid.UUID], call_id: str
+) -> tuple[TranscriptEntry | None, TranscriptEntry | None]:
+    """A tool call of a session's transcript and its result, each None where there is none."""
     transcript = find_transcript(tenant_id, session)
-    if transcript is None:
-        return None
-    calls = _entries(transcript).filter(call_id=call_id, kind=EntryKind.TOOL_CALL.value)
-    return calls.order_by("seq").values_list("pk", flat=True).first()
+    if transcript is None or not call_id:
+        return None, None
+    kinds = [EntryKind.TOOL_CALL.value, EntryKind.TOOL_RESULT.value]
+    entries = list(_entries(transcript).filter(call_id=call_id, kind__in=kinds).order_by("seq"))
+    call = next((entry for entry in entries if entry.kind == EntryKind.TOOL_CALL), None)
+    return call, next((entry for entry in entries if entry.kind == EntryKind.TOOL_RESULT), None)
 
 
 def raw_record_of(entry: TranscriptEntry) -> RawRecord | None:

@@ -15,14 +15,16 @@ from django.db import connection, transaction
 
 from audit.entries import NewEntry, NewRecord, RunFacts, Usage
 from audit.imports import Delivery, Synced, SyncOutcome
+from audit.transcripts import find_transcript
 from chats.importing import sync_imported_chat
 from intake.models import ImportedSession
-from intake.projection import Started, chat_of, start_of, task_of
+from intake.projection import Started, chat_of, start_of, task_of, told_task_of
 from intake.readers.base import ChildHint, Format, Problem, ReadContext, ReadRecord, Severity
 from intake.readers.detect import detect
-from intake.readers.side_files import agent_files, agent_id_of, meta_of
+from intake.readers.side_files import AgentMeta, agent_files, agent_id_of, meta_of
 from intake.readers.summary import SessionSummary, SummaryFold, link_child
 from tasks.importing import sync_imported_task
+from tasks.queries import title_of
 from workspace.actors import Actor
 from workspace.placement import Placement
 
@@ -119,8 +121,9 @@ class _FileImport:
         self.run_, self.path, self.format, self.report = run, path, format_, report
         self.own_files = frozenset(agent_files(path))
         self.summaries: dict[Key, SessionSummary] = {}
-        self.ids: dict[Key, uuid.UUID] = {}
+        self.rows: dict[Key, ImportedSession] = {}
         self.outcomes: set[SyncOutcome] = set()
+        self.children: set[Key] = set()
 
     def run(self) -> None:
         last_ordinal = self._summarise()
@@ -134,6 +137,9 @@ class _FileImport:
             self._sync(key, delivery)
         for key in self._in_order():
             self._sync(key, Delivery(facts=self.summaries[key].last))
+        for summary in self.summaries.values():
+            for hint in summary.children:
+                self._sync_told(summary, hint)
         self._conclude()
 
     def _records(self) -> Iterator[ReadRecord]:
@@ -177,19 +183,18 @@ class _FileImport:
         summary = self.summaries.get(key)
         if summary is None:
             return None
-        hint = summary.started_by or link_child(summary, self.run_.hints_of(key[0]))
-        if agent_id_of(self.path) != key[1]:
-            return hint
-        meta = meta_of(self.path)
-        known = hint or ChildHint(agent_id=key[1])
+        told = summary.started_by or link_child(summary, self.run_.hints_of(key[0]))
+        meta = meta_of(self.path) if agent_id_of(self.path) == key[1] else AgentMeta()
+        kept = self._row(key)
+        hint = told or ChildHint(agent_id=key[1])
+        title = hint.title or (title_of(kept.tenant_id, kept.session_id) if kept else "") or meta.description
         return ChildHint(
-            call_id=known.call_id or meta.call_id,
+            call_id=hint.call_id or (kept.call_id if kept else "") or meta.call_id,
             agent_id=key[1],
-            title=known.title or meta.description,
-            agent_type=known.agent_type or meta.agent_type,
-            outcome=known.outcome,
-            prompt_mark=known.prompt_mark,
-            parent=known.parent,
+            title=title,
+            agent_type=hint.agent_type or meta.agent_type,
+            outcome=hint.outcome or (kept.outcome if kept else ""),
+            parent=hint.parent if told else kept.parent_agent_id if kept else "",
         )
 
     def _first_facts(self, key: Key) -> RunFacts | None:
@@ -226,11 +231,43 @@ class _FileImport:
             native_session_id=summary.session_id,
         )
         synced = self._sync_child(key, known, delivery) if key[1] else self._sync_chat(key, known, delivery)
-        if known is None:
-            self._remember(key, synced)
+        self._remember(key, synced, self._hint(key) if key[1] else None)
         self.outcomes.add(synced.outcome)
         self.report.entries += synced.appended.added
         self.report.redactions += synced.appended.redactions
+
+    def _sync_told(self, parent: SessionSummary, hint: ChildHint) -> None:
+        """A sub-agent that its starter's records tell of: a task of its own while it has no records here."""
+        key = (parent.session_id, hint.agent_id or f"call:{hint.call_id}")
+        self.children.add(key)
+        if key in self.summaries or hint.agent_id in self.own_files or not hint.call_id:
+            return
+        known = self._find(key) or self._find_by_call(key, hint)
+        started = self._started(key, hint)
+        if started is None or (known and self._has_records(known)):
+            return
+        synced = sync_imported_task(
+            tenant_id=self.run_.tenant_id,
+            session_id=known,
+            placement=self.run_.placement,
+            task=told_task_of(hint, parent, started, now=self.run_.now),
+            actor=self.run_.actor,
+            parent_id=started.id if started.kind == "background_task" else None,
+        )
+        self.outcomes.add(synced.outcome)
+        self._remember(key, synced, hint)
+
+    def _has_records(self, task_id: uuid.UUID) -> bool:
+        transcript = find_transcript(self.run_.tenant_id, ("background_task", task_id))
+        return transcript is not None and transcript.entry_count > 0
+
+    def _find_by_call(self, key: Key, hint: ChildHint) -> uuid.UUID | None:
+        """A sub-agent that was known by its call alone gets its id once its starter names it."""
+        rows = ImportedSession.objects.for_tenant(self.run_.tenant_id)
+        waiting = rows.filter(source=self.format.key, native_id=key[0], agent_id=f"call:{hint.call_id}")
+        if not hint.agent_id or not waiting.update(agent_id=key[1]):
+            return None
+        return self._find(key)
 
     def _sync_chat(self, key: Key, known: uuid.UUID | None, delivery: Delivery) -> Synced:
         return sync_imported_chat(
@@ -264,31 +301,45 @@ class _FileImport:
         kind = "background_task" if parent[1] else "chat"
         return start_of(self.run_.tenant_id, (kind, parent_id), hint.call_id if hint else "")
 
-    def _find(self, key: Key) -> uuid.UUID | None:
-        if key not in self.ids:
+    def _row(self, key: Key) -> ImportedSession | None:
+        if key not in self.rows:
             rows = ImportedSession.objects.for_tenant(self.run_.tenant_id)
             row = rows.filter(source=self.format.key, native_id=key[0], agent_id=key[1]).first()
             if row is None:
                 return None
-            self.ids[key] = row.session_id
-        return self.ids[key]
+            self.rows[key] = row
+        return self.rows[key]
 
-    def _remember(self, key: Key, synced: Synced) -> None:
-        ImportedSession.objects.create(
-            tenant_id=self.run_.tenant_id,
-            source=self.format.key,
-            native_id=key[0],
-            agent_id=key[1],
-            session_kind="background_task" if key[1] else "chat",
-            session_id=synced.session_id,
-        )
-        self.ids[key] = synced.session_id
+    def _find(self, key: Key) -> uuid.UUID | None:
+        row = self._row(key)
+        return row.session_id if row else None
+
+    def _remember(self, key: Key, synced: Synced, hint: ChildHint | None = None) -> None:
+        """Keep which session of ours this is, and what its starter told of it."""
+        told = {"parent_agent_id": "", "call_id": "", "outcome": ""}
+        if hint is not None:
+            told = {"parent_agent_id": hint.parent, "call_id": hint.call_id, "outcome": hint.outcome}
+        row = self._row(key)
+        if row is None:
+            self.rows[key] = ImportedSession.objects.create(
+                tenant_id=self.run_.tenant_id,
+                source=self.format.key,
+                native_id=key[0],
+                agent_id=key[1],
+                session_kind="background_task" if key[1] else "chat",
+                session_id=synced.session_id,
+                **told,
+            )
+        elif any(getattr(row, name) != value for name, value in told.items()):
+            for name, value in told.items():
+                setattr(row, name, value)
+            row.save(update_fields=list(told))
 
     def _conclude(self) -> None:
         report, first = self.report, next(iter(self.summaries))
         kind = "background_task" if first[1] else "chat"
-        report.session = f"{kind}:{self.ids[first]}"
-        report.children = sum(1 for key in self.summaries if key[1] and key != first)
+        report.session = f"{kind}:{self._find(first)}"
+        report.children = len((self.children | {key for key in self.summaries if key[1]}) - {first})
         if SyncOutcome.CREATED in self.outcomes:
             report.outcome = FileOutcome.IMPORTED
         elif SyncOutcome.UPDATED in self.outcomes:

@@ -11,12 +11,17 @@ from workspace.tenancy import TenantOwned, TenantQuerySet
 class ImportedSession(TenantOwned):
     """Which of our sessions a session of another tool became, so that a second delivery finds it again.
 
-    `agent_id` is "" for the session itself and the sub-agent's id for a child.
+    `agent_id` is "" for the session itself and the sub-agent's id for a child, or "call:" and the id of the
+    call while only that is known. What the session that started a child told of it is kept for when the
+    child's own file comes alone: the agent that started it ("": the session), the call, and the outcome.
     """
 
     source = models.CharField(max_length=30)
     native_id = models.CharField(max_length=200)
     agent_id = models.CharField(max_length=200, blank=True)
+    parent_agent_id = models.CharField(max_length=200, blank=True)
+    call_id = models.CharField(max_length=200, blank=True)
+    outcome = models.CharField(max_length=20, blank=True)
     session_kind = models.CharField(max_length=40)
     session_id = models.UUIDField()
 

@@ -17,7 +17,7 @@ from tasks.creating import Source
 from tasks.importing import ImportedTask
 from tasks.models import TaskStatus
 
-__all__ = ["Started", "chat_of", "start_of", "task_of"]
+__all__ = ["Started", "chat_of", "start_of", "task_of", "told_task_of"]
 
 RULES = {
     TurnState.TURN_OVER: "The last turn has ended",
@@ -39,17 +39,35 @@ OUTCOMES = {"completed": TaskStatus.COMPLETED, "failed": TaskStatus.FAILED}
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Where a sub-agent was started: the session of ours, and the entry and tool call in its transcript."""
+    """Where a sub-agent was started: the session of ours, and the tool call in its transcript.
+
+    `prompt` and `result` are what the transcript, already redacted, holds of the call.
+    """
 
     kind: str
     id: uuid.UUID
-    entry_id: uuid.UUID | None
     call_id: str
+    entry_id: uuid.UUID | None = None
+    at: datetime | None = None
+    result_at: datetime | None = None
+    prompt: str = ""
+    result: str = ""
 
 
 def start_of(tenant_id: uuid.UUID, session: tuple[str, uuid.UUID], call_id: str) -> Started:
-    entry_id = find_call(tenant_id, session, call_id) if call_id else None
-    return Started(*session, entry_id, call_id)
+    call, result = find_call(tenant_id, session, call_id)
+    if call is None:
+        return Started(*session, call_id)
+    arguments = call.arguments if isinstance(call.arguments, dict) else {}
+    return Started(
+        *session,
+        call_id,
+        entry_id=call.pk,
+        at=call.occurred_at,
+        result_at=result.occurred_at if result else None,
+        prompt=str(arguments.get("prompt") or ""),
+        result=result.text if result else "",
+    )
 
 
 def chat_of(summary: SessionSummary, *, label: str, now: datetime) -> ImportedChat:
@@ -91,11 +109,37 @@ def task_of(
         started_at=summary.first_at,
         finished_at=at if ended else None,
         error=summary.headline if status == TaskStatus.FAILED else "",
+        prompt=started.prompt if started else "",
+        result=started.result if started and ended else "",
         source=_source(started),
         turn_count=summary.turns,
         repo=_repo(summary),
         origin=Origin.AGENT,
         is_folded=started is not None,
+    )
+
+
+def told_task_of(hint: ChildHint, parent: SessionSummary, started: Started, *, now: datetime) -> ImportedTask:
+    """The task of a sub-agent of which no records are here: what its starter's transcript says of it."""
+    status = OUTCOMES.get(hint.outcome, TaskStatus.UNKNOWN)
+    said = f"recorded that it {hint.outcome}" if hint.outcome in OUTCOMES else "recorded no end of it"
+    at = started.result_at or started.at or parent.last_at or now
+    return ImportedTask(
+        title=hint.title or hint.agent_type or "Sub-agent",
+        status=status,
+        evidence=(
+            Evidence("Rule", f"The session that started it {said}"),
+            Evidence("Read from", "its starter's records: its own are not here"),
+        ),
+        changed_at=at,
+        started_at=started.at,
+        finished_at=at if status != TaskStatus.UNKNOWN else None,
+        error=started.result if status == TaskStatus.FAILED else "",
+        prompt=started.prompt,
+        result=started.result if status == TaskStatus.COMPLETED else "",
+        source=_source(started),
+        repo=_repo(parent),
+        origin=Origin.AGENT,
     )
 
 

@@ -337,3 +337,60 @@ def test_what_the_evidence_quotes_is_redacted(member, tmp_path):
     evidence = json.dumps(Chat.objects.get().evidence)
     assert value not in evidence
     assert "[DB_PASSWORD]" in evidence
+
+
+def start_agent(session: Session) -> str:
+    call = {
+        "type": "tool_use",
+        "id": "toolu_9",
+        "name": "Agent",
+        "input": {"description": "Find callers", "prompt": "Look at src", "subagent_type": "Explore"},
+    }
+    session.user("Go")
+    session.answer(call)
+    return "toolu_9"
+
+
+def finish_agent(session: Session, call_id: str) -> None:
+    block = {
+        "type": "tool_result",
+        "tool_use_id": call_id,
+        "content": [{"type": "text", "text": "Three callers"}],
+    }
+    session.user([block], toolUseResult={"status": "completed", "agentId": "a1b2c3", "content": []})
+
+
+def test_a_sub_agent_without_records_of_its_own_is_told_by_its_starter(member, tmp_path):
+    session = Session()
+    call_id = start_agent(session)
+    file = write(tmp_path / "s.jsonl", session)
+    (report,) = run(member, file)
+    task = BackgroundTask.objects.get()
+    assert (report.children, task.status, task.title, task.prompt) == (
+        1,
+        "unknown",
+        "Find callers",
+        "Look at src",
+    )
+    finish_agent(session, call_id)
+    (report,) = run(member, write(file, session))
+    task = BackgroundTask.objects.get()
+    assert (report.children, task.status, task.result) == (1, "completed", "Three callers")
+    assert (task.source_call_id, task.is_folded) == (call_id, True)
+    (again,) = run(member, file)
+    assert again.outcome == FileOutcome.UNCHANGED
+
+
+def test_its_own_file_goes_on_with_the_same_task(member, tmp_path):
+    session = Session()
+    finish_agent(session, start_agent(session))
+    run(member, write(tmp_path / "s.jsonl", session))
+    own = Session(isSidechain=True, agentId="a1b2c3")
+    own.user("Look at src")
+    own.answer("Three callers", stop="end_turn")
+    run(member, write(tmp_path / "agent-a1b2c3.jsonl", own))
+    task = BackgroundTask.objects.get()
+    assert (task.title, task.status) == ("Find callers", "completed")
+    assert Transcript.objects.get(session_id=task.pk).entry_count == 2
+    outcomes = {report.outcome for report in run(member, tmp_path)}
+    assert outcomes == {FileOutcome.UNCHANGED}
