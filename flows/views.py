@@ -13,6 +13,8 @@ from django.views.decorators.http import require_safe
 from audit.pages import Fact, find_session, render_session_page, session_context
 from audit.presenting import format_arguments
 from flows.models import Artifact, FlowRun, RunStatus, StepRun, StepStatus
+from flows.moves import find_current_step
+from flows.services import see_checkpoint
 from sessions_app.kinds import Action
 from sessions_app.registry import get_kind
 from workspace.access import MemberRequest, for_members
@@ -58,7 +60,7 @@ def run_detail(request: MemberRequest, run_id: uuid.UUID) -> HttpResponse:
     run: FlowRun = find_session(kind, request.seat.tenant.pk, run_id)
 
     def build() -> dict[str, object]:
-        facts = [Fact("Flow", f"{run.snapshot.get('name', '')} (version {run.flow_version})")]
+        facts = [Fact("Flow", f"{run.snapshot['flow']['name']} (version {run.flow_version})")]
         facts += [Fact(name, format_arguments(value)) for name, value in run.parameters.items()]
         context = session_context(request, kind, run, extra_facts=facts)
         url = kind.url(run, request.seat.tenant.slug)
@@ -79,9 +81,9 @@ def _steps(run: FlowRun, url: str) -> Iterator[StepView]:
     rows = StepRun.objects.for_tenant(run.tenant_id).filter(run=run).order_by("position", "attempt")
     for step in rows:
         attempts[step.position] = step
-    designs = {step["position"]: step for step in run.snapshot.get("steps", [])}
+    designs = {step["position"]: step for step in run.snapshot["steps"]}
     for position, step in sorted(attempts.items()):
-        yield _present_step(run, step, designs.get(position, {}), url)
+        yield _present_step(run, step, designs[position], url)
 
 
 def _present_step(run: FlowRun, step: StepRun, design: dict[str, Any], url: str) -> StepView:
@@ -98,7 +100,7 @@ def _present_step(run: FlowRun, step: StepRun, design: dict[str, Any], url: str)
         retry_count=step.attempt - 1,
         seconds=(step.finished_at - step.started_at).total_seconds() if ended else None,  # type: ignore[operator]
         started_at=step.started_at,
-        detail=design.get("skill", {}).get("name", "") if isinstance(design.get("skill"), dict) else "",
+        detail=design["skill"]["name"],
         error=step.error,
         result=result,
         result_line=result.partition("\n")[0][:120],
@@ -109,18 +111,14 @@ def _present_step(run: FlowRun, step: StepRun, design: dict[str, Any], url: str)
 def _checkpoint(run: FlowRun, decisions: list[Action]) -> dict[str, object] | None:
     if run.status != RunStatus.PAUSED:
         return None
-    step = (
-        StepRun.objects.for_tenant(run.tenant_id)
-        .filter(run=run, position=run.step_position)
-        .order_by("-attempt")
-        .first()
-    )
+    step = find_current_step(run)
+    seen = see_checkpoint(run, step)
     return {
-        "step_number": run.step_position,
-        "step_name": step.name if step else "",
+        "step_number": step.position,
+        "step_name": step.name,
         "asked_at": run.waiting_since,
         "message": run.checkpoint_message,
-        "content": format_arguments(step.parameters) if step else "",
+        "content": format_arguments({name: seen[name] for name in ("step", "arguments", "results")}),
         "content_hash": run.checkpoint_hash,
         "decisions": decisions,
         "waiting_text": "Waiting for somebody who may decide.",

@@ -58,7 +58,7 @@ def approve_checkpoint(
     move_step(decision.step, "approve", {"started_at": now})
     seq = _keep_decision(decision, Outcome.APPROVED, actor, comment, now)
     write_step_start(decision.run, decision.step, now)
-    rule = f"{actor.name} approved step {decision.step.position} “{decision.step.name}”"
+    rule = f"{actor.name} approved step {decision.step.position} “{decision.step.name}”."
     _move(decision, "approve", actor, now, seq, rule)
     return decision.run
 
@@ -80,7 +80,7 @@ def skip_checkpoint(
     run, step = decision.run, decision.step
     move_step(step, "skip", {"finished_at": now})
     seq = _keep_decision(decision, Outcome.SKIPPED, actor, comment, now)
-    rule = f"{actor.name} skipped step {step.position} “{step.name}”"
+    rule = f"{actor.name} skipped step {step.position} “{step.name}”."
     _move(decision, "skip", actor, now, seq, rule, step_position=next_position(run))
     if step.position == run.step_count:
         complete_locked_run(run, actor=actor, now=now)
@@ -105,7 +105,7 @@ def reject_checkpoint(
     seq = _keep_decision(decision, Outcome.REJECTED, actor, comment, now)
     because = make_headline(tenant_id, comment)
     error = f"Rejected by {actor.name}" + (f": {because}" if because else "")
-    rule = f"{actor.name} rejected step {decision.step.position} “{decision.step.name}”"
+    rule = f"{actor.name} rejected step {decision.step.position} “{decision.step.name}”."
     _move(decision, "reject", actor, now, seq, rule, error=error[:HEADLINE_LENGTH], finished_at=now)
     return decision.run
 

@@ -76,7 +76,7 @@ def start_run(
         changed_at=now,
         repo=clean_text(tenant_id, repo)[:300],
         origin=origin,
-        evidence=make_evidence(rule="waits for a worker to begin it", event="start", actor=actor, now=now),
+        evidence=make_evidence(rule="It waits for a worker.", event="start", actor=actor, now=now),
         flow=flow,
         flow_version=flow.version,
         snapshot=snapshot,
@@ -171,7 +171,7 @@ def begin_run(
     """A worker has taken the run up; its first step is next."""
     now = now or timezone.now()
     run = lock_run(tenant_id=tenant_id, run_id=run_id, move="begin")
-    _move(run, "begin", actor, now, "Run began", "a worker has taken it up", started_at=now)
+    _move(run, "begin", actor, now, "Run began", "A worker has taken it up.", started_at=now)
     return run
 
 
@@ -209,7 +209,7 @@ def _hold_up(run: FlowRun, move: str, actor: Actor, now: datetime, reason: str, 
         actor,
         now,
         f"{word}: {reason}",
-        f"{word.lower()}: {headline}",
+        f"{word}: {headline}",
         error=headline,
         waiting_since=now,
     )
@@ -235,7 +235,7 @@ def resume_run(
         actor,
         now,
         f"{actor.name} resumed the run at {at_step}",
-        f"resumed at {at_step}",
+        f"It was resumed at {at_step}.",
         error="",
         waiting_since=None,
         started_at=run.started_at or now,
@@ -258,7 +258,7 @@ def retry_run(
     add_attempt(run)
     step = find_current_step(run)
     text = f"{actor.name} retried step {step.position} “{step.name}” (attempt {step.attempt})"
-    rule = f"retried from step {step.position} of {run.step_count}, attempt {step.attempt}"
+    rule = f"It was retried from step {step.position} of {run.step_count}, attempt {step.attempt}."
     _move(run, "retry", actor, now, text, rule, error="", finished_at=None)
     return run
 
@@ -284,7 +284,7 @@ def complete_locked_run(run: FlowRun, *, actor: Actor, now: datetime) -> None:
             status=f"{run.status} at step {run.step_position} of {run.step_count}",
             allowed=set(allowed_moves(MOVES, run.status)) - {"complete"},
         )
-    _move(run, "complete", actor, now, "Run completed", "its last step is done", finished_at=now)
+    _move(run, "complete", actor, now, "Run completed", "Its last step is done.", finished_at=now)
 
 
 @transaction.atomic
@@ -297,7 +297,7 @@ def cancel_run(
     cancel_open_steps(run, now)
     cleared = {"error": "", "checkpoint_message": "", "checkpoint_hash": "", "waiting_since": None}
     text = f"{actor.name} cancelled the run"
-    _move(run, "cancel", actor, now, text, f"cancelled by {actor.name}", finished_at=now, **cleared)
+    _move(run, "cancel", actor, now, text, f"{actor.name} cancelled it.", finished_at=now, **cleared)
     return run
 
 

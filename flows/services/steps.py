@@ -131,7 +131,7 @@ def pause_at_checkpoint(
         "pause",
         actor=actor,
         now=now,
-        rule=f"at a checkpoint: a person decides before step {step.position} “{step.name}”",
+        rule=f"It is at a checkpoint: a person decides before step {step.position} “{step.name}”.",
         fields={
             "checkpoint_message": run.checkpoint_message,
             "checkpoint_hash": content_hash(see_checkpoint(run, step, version=run.version + 1)),
@@ -262,7 +262,7 @@ def fail_step(
         "fail_step",
         actor=actor,
         now=now,
-        rule=f"step {step.position} “{step.name}” failed (attempt {step.attempt})",
+        rule=f"Step {step.position} “{step.name}” failed (attempt {step.attempt}).",
         fields={"error": make_headline(tenant_id, error), "finished_at": now},
         entry_seq=seq,
     )

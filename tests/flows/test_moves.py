@@ -155,7 +155,7 @@ def test_a_run_that_is_held_up_says_why_until_it_goes_on(world):
     run = world.run_that_is(RunStatus.BLOCKED)
     assert run.error == "DEPLOY_KEY is not set"
     assert run.waiting_since == run.changed_at
-    assert run.evidence[0]["text"] == "blocked: DEPLOY_KEY is not set"
+    assert run.evidence[0]["text"] == "Blocked: DEPLOY_KEY is not set"
     world.call(services.resume_run, run)
     run.refresh_from_db()
     assert (run.error, run.waiting_since) == ("", None)

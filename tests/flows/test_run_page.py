@@ -1,0 +1,39 @@
+"""The page of a run shows its flow, its steps by their last attempt, and all that a decision is bound to."""
+
+from __future__ import annotations
+
+from django.test import Client
+
+from flows import services
+from flows.models import RunStatus
+from tests.flows.worlds import World
+
+
+def page_of(world: World, run, client: Client) -> str:
+    client.force_login(world.owner.user)
+    answer = client.get(f"/w/{world.tenant.slug}/flow-runs/{run.pk}/")
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_the_page_names_the_flow_and_its_version(world, client):
+    page = page_of(world, world.start(), client)
+    assert "Release (version 1)" in page
+    assert "staging" in page
+
+
+def test_the_card_of_a_checkpoint_shows_what_is_approved(world, client):
+    run = world.run_that_is(RunStatus.PAUSED)
+    page = page_of(world, run, client)
+    card = page.partition('id="checkpoint"')[2].partition("</section>")[0]
+    for seen in ("Deploy it?", "deploy", "make ship", "exit_code: 0", run.checkpoint_hash[:12]):
+        assert seen in card
+
+
+def test_a_retried_step_counts_its_retries_and_shows_its_last_attempt(world, client):
+    run = world.run_that_is(RunStatus.FAILED)
+    world.call(services.retry_run, run)
+    page = page_of(world, run, client)
+    step = page.partition('id="step-1"')[2].partition("</li>")[0]
+    assert "1 retry" in step
+    assert "exit code 2" not in step
