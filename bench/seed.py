@@ -161,7 +161,8 @@ def seed(
 
 def analyze() -> None:
     """Fresh statistics and visibility maps, as autovacuum leaves them; outside any transaction."""
-    tables = ", ".join(connection.ops.quote_name(shape.model._meta.db_table) for shape in SHAPES)
+    models = [shape.model for shape in SHAPES] + [User, Membership, Initiative, Plan]
+    tables = ", ".join(connection.ops.quote_name(model._meta.db_table) for model in models)
     with connection.cursor() as cursor:
         cursor.execute(f"VACUUM (ANALYZE) {tables}")
 

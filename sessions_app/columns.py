@@ -91,13 +91,17 @@ def session_indexes(prefix: str, partial: Mapping[str, Q]) -> list[models.Index]
 
     `partial` names conditions on `status`: the two halves of the table (live and rest, or open and ended) and
     each tone that is a small part of its half. `is_folded` stands before the order so that children of a
-    fan-out are never walked.
+    fan-out are never walked; `status` goes along so that a page's order is found without looking at a row,
+    and into the small index of live rows all that they are filtered by.
     """
     order = ("is_folded", "-changed_at", "-id")
 
     def ordered(name: str, *columns: str, condition: Q | None = None) -> models.Index:
         fields = ["tenant", *columns, *order]
-        return models.Index(fields=fields, condition=condition, name=f"{prefix}_{name}")
+        include = (
+            ["status", "owner", "initiative", "plan", "repo", "origin"] if name == "live" else ["status"]
+        )
+        return models.Index(fields=fields, include=include, condition=condition, name=f"{prefix}_{name}")
 
     return [
         *(ordered(name, condition=condition) for name, condition in partial.items()),

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from django.db import connection
 from django.utils import timezone
 
-from sessions_app.branches import branches_of, whole_of
+from sessions_app.branches import branches_of, ordered, whole_of
 from sessions_app.counting import CAP, Count, count_capped
 from sessions_app.filters import EXCLUDE, UPDATED, Filters
 from sessions_app.kinds import Moment, Tone
@@ -171,7 +171,7 @@ def _count_kinds(tenant_id: uuid.UUID, filters: Filters, moment: Moment) -> dict
         if filters.words:
             lists[kind.key] = [rows for _, rows in whole_of(tenant_id, chosen, moment)]
         else:
-            lists[kind.key] = [branch.rows for branch in branches_of(tenant_id, chosen, moment)]
+            lists[kind.key] = [ordered(branch.rows) for branch in branches_of(tenant_id, chosen, moment)]
     return count_capped(lists)
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from django.db import connection
 
 from sessions_app.bands import Band
-from sessions_app.branches import BANDS, branches_of
+from sessions_app.branches import BANDS, branches_of, ordered
 from sessions_app.counting import CAP, Count, count_capped
 from sessions_app.cursors import Cursor, Direction
 from sessions_app.filters import TABS, Filters
@@ -85,11 +85,11 @@ def page(
     """The page that begins at the top, or the one beyond the cursor in its direction.
 
     Live sessions first, then the rest, each by last change. The list stands still as of the first page: the
-    cursor carries the instant. Costs at most two queries for the order (a search at most six), one for each
+    cursor carries the instant. Costs at most two queries for the order (a search at most ten), one for each
     kind on the page and one each for owners, initiatives and plans, whatever the number of sessions.
     """
     read_at = replace(moment, as_of=cursor.as_of) if cursor else moment
-    way = Walk(tenant.pk, filters, read_at, cursor, limit=size + 1, is_windowed=bool(filters.words))
+    way = Walk(tenant.pk, filters, read_at, cursor, limit=size + 1)
     keys, is_partial = find_keys(way) if filters.words else walk(way)
     has_more, keys = len(keys) > size, keys[:size]
     is_back = cursor is not None and cursor.direction is Direction.PREVIOUS
@@ -123,7 +123,7 @@ def count_list(*, tenant: Tenant, filters: Filters, moment: Moment) -> ListCount
     lists = {(replace(filters, tab=tab), band) for tab in (*names, filters.tab) for band in BANDS}
     counts = count_capped(
         {
-            (asked, band): [branch.rows for branch in branches_of(tenant.pk, asked, moment, (band,))]
+            (asked, band): [ordered(branch.rows) for branch in branches_of(tenant.pk, asked, moment, (band,))]
             for asked, band in lists
         }
     )

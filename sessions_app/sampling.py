@@ -35,7 +35,7 @@ class Sample:
 def sample(tenant_id: uuid.UUID, filters: Filters, moment: Moment, columns: Sequence[str]) -> Sample | None:
     """The rows with these columns (`is_live`, too, if asked for); None if no branch can hold a row."""
     is_cut = False
-    if filters.words and are_rare(tenant_id, filters, moment):
+    if filters.words and are_rare(tenant_id, filters, moment, CAP):
         parts: list[Rows] = [
             rows[: CAP + 1] for rows in found_rows(tenant_id, filters, moment, _with_order(columns))
         ]

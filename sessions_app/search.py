@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db import connection
@@ -24,7 +25,14 @@ from sessions_app.filters import Filters
 from sessions_app.kinds import Moment
 from sessions_app.walking import Key, Walk, walk
 
-__all__ = ["are_rare", "find_keys", "found_rows"]
+__all__ = ["FEW", "are_rare", "find_keys", "found_rows"]
+
+
+#: How many sessions of a branch are looked through on the way for words that are not rare: few first.
+WINDOWS = (2_000, 20_000)
+
+#: Up to so many sessions, reading all that hold the words and ordering them costs less than a walk.
+FEW = 1_000
 
 
 def find_keys(way: Walk) -> tuple[list[Key], bool]:
@@ -32,17 +40,20 @@ def find_keys(way: Walk) -> tuple[list[Key], bool]:
 
     They may be if more than `CAP` sessions hold the words but less than a page of the newest does.
     """
-    tried = are_rare(way.tenant_id, way.filters, way.moment)
+    tried = are_rare(way.tenant_id, way.filters, way.moment, FEW)
     if tried and (keys := _candidates(way)) is not None:
         return keys, False
-    keys, was_cut = walk(way)
+    keys, was_cut = [], True
+    for window in WINDOWS:
+        if was_cut:
+            keys, was_cut = walk(replace(way, window=window))
     if was_cut and not tried and (complete := _candidates(way)) is not None:
         return complete, False
     return keys, was_cut
 
 
-def are_rare(tenant_id: uuid.UUID, filters: Filters, moment: Moment) -> bool:
-    """Whether the planner expects at most `CAP` sessions that pass the filters, words included."""
+def are_rare(tenant_id: uuid.UUID, filters: Filters, moment: Moment, at_most: int) -> bool:
+    """Whether the planner expects at most so many sessions to pass the filters, words included."""
     rows = combine(found_rows(tenant_id, filters, moment, ("id",)))
     if rows is None:
         return True
@@ -51,7 +62,7 @@ def are_rare(tenant_id: uuid.UUID, filters: Filters, moment: Moment) -> bool:
         cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
         (answer,) = cursor.fetchone()
     plan = (json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]
-    return int(plan["Plan Rows"]) <= CAP
+    return int(plan["Plan Rows"]) <= at_most
 
 
 def found_rows(tenant_id: uuid.UUID, filters: Filters, moment: Moment, columns: Sequence[str]) -> list[Rows]:

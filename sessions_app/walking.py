@@ -12,10 +12,7 @@ from sessions_app.cursors import Cursor, Direction
 from sessions_app.filters import Filters
 from sessions_app.kinds import Moment
 
-__all__ = ["WINDOW", "Key", "Walk", "walk", "window_edge"]
-
-#: How many sessions of a branch are looked through for words that no index can order.
-WINDOW = 20_000
+__all__ = ["Key", "Walk", "walk", "window_edge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,7 @@ class Key:
 class Walk:
     """A way through one list: whose, what is let through, as of when, from where, how many keys at most.
 
-    `is_windowed`: give up a band after `WINDOW` sessions of a branch.
+    `window`: give up a band after so many sessions of a branch; 0 for never.
     """
 
     tenant_id: uuid.UUID
@@ -40,7 +37,7 @@ class Walk:
     moment: Moment
     cursor: Cursor | None
     limit: int
-    is_windowed: bool = False
+    window: int = 0
 
     @property
     def direction(self) -> Direction:
@@ -64,7 +61,7 @@ def walk(way: Walk) -> tuple[list[Key], bool]:
     """
     found: list[Key] = []
     for band in way.bands:
-        edge = window_edge(way, band) if way.is_windowed else None
+        edge = window_edge(way, band, way.window) if way.window else None
         found += _band_keys(way, band, way.limit - len(found), edge)
         if len(found) >= way.limit:
             return found, False
@@ -73,7 +70,7 @@ def walk(way: Walk) -> tuple[list[Key], bool]:
     return found, False
 
 
-def window_edge(way: Walk, band: Band, size: int = WINDOW) -> datetime | None:
+def window_edge(way: Walk, band: Band, size: int) -> datetime | None:
     """The instant up to which every branch of the band has at most `size` sessions; None if all have fewer.
 
     Reads indexes alone, whatever the filters: only the kinds asked for and their folds play a part.

@@ -156,48 +156,60 @@ class Migration(migrations.Migration):
                     models.Index(
                         condition=models.Q(("status", "ended"), _negated=True),
                         fields=["tenant", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="chat_open",
                     ),
                     models.Index(
                         condition=models.Q(("status", "ended")),
                         fields=["tenant", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="chat_ended",
                     ),
                     models.Index(
                         condition=models.Q(("status", "responding")),
                         fields=["tenant", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="chat_active",
                     ),
                     models.Index(
                         condition=models.Q(("status__in", ["awaiting_approval", "awaiting_you"])),
                         fields=["tenant", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="chat_attention",
                     ),
                     models.Index(
                         condition=models.Q(("status", "failed")),
                         fields=["tenant", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="chat_problem",
                     ),
                     models.Index(
-                        fields=["tenant", "owner", "is_folded", "-changed_at", "-id"], name="chat_owner"
+                        fields=["tenant", "owner", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
+                        name="chat_owner",
                     ),
                     models.Index(
                         condition=models.Q(("initiative__isnull", False)),
                         fields=["tenant", "initiative", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="chat_initiative",
                     ),
                     models.Index(
                         condition=models.Q(("plan__isnull", False)),
                         fields=["tenant", "plan", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="chat_plan",
                     ),
                     models.Index(
                         condition=models.Q(("repo", ""), _negated=True),
                         fields=["tenant", "repo", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="chat_repo",
                     ),
                     models.Index(
-                        fields=["tenant", "origin", "is_folded", "-changed_at", "-id"], name="chat_origin"
+                        fields=["tenant", "origin", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
+                        name="chat_origin",
                     ),
                     django.contrib.postgres.indexes.GinIndex(
                         models.F("tenant"),

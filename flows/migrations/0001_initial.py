@@ -522,6 +522,7 @@ class Migration(migrations.Migration):
             index=models.Index(
                 condition=models.Q(("status__in", ["paused", "pending", "running"])),
                 fields=["tenant", "is_folded", "-changed_at", "-id"],
+                include=["status", "owner", "initiative", "plan", "repo", "origin"],
                 name="flowrun_live",
             ),
         ),
@@ -530,6 +531,7 @@ class Migration(migrations.Migration):
             index=models.Index(
                 condition=models.Q(("status__in", ["paused", "pending", "running"]), _negated=True),
                 fields=["tenant", "is_folded", "-changed_at", "-id"],
+                include=["status"],
                 name="flowrun_rest",
             ),
         ),
@@ -538,6 +540,7 @@ class Migration(migrations.Migration):
             index=models.Index(
                 condition=models.Q(("status__in", ["blocked", "interrupted", "paused"])),
                 fields=["tenant", "is_folded", "-changed_at", "-id"],
+                include=["status"],
                 name="flowrun_attention",
             ),
         ),
@@ -546,6 +549,7 @@ class Migration(migrations.Migration):
             index=models.Index(
                 condition=models.Q(("status__in", ["failed", "rejected"])),
                 fields=["tenant", "is_folded", "-changed_at", "-id"],
+                include=["status"],
                 name="flowrun_problem",
             ),
         ),
@@ -554,13 +558,16 @@ class Migration(migrations.Migration):
             index=models.Index(
                 condition=models.Q(("status", "cancelled")),
                 fields=["tenant", "is_folded", "-changed_at", "-id"],
+                include=["status"],
                 name="flowrun_neutral",
             ),
         ),
         migrations.AddIndex(
             model_name="flowrun",
             index=models.Index(
-                fields=["tenant", "owner", "is_folded", "-changed_at", "-id"], name="flowrun_owner"
+                fields=["tenant", "owner", "is_folded", "-changed_at", "-id"],
+                include=["status"],
+                name="flowrun_owner",
             ),
         ),
         migrations.AddIndex(
@@ -568,6 +575,7 @@ class Migration(migrations.Migration):
             index=models.Index(
                 condition=models.Q(("initiative__isnull", False)),
                 fields=["tenant", "initiative", "is_folded", "-changed_at", "-id"],
+                include=["status"],
                 name="flowrun_initiative",
             ),
         ),
@@ -576,6 +584,7 @@ class Migration(migrations.Migration):
             index=models.Index(
                 condition=models.Q(("plan__isnull", False)),
                 fields=["tenant", "plan", "is_folded", "-changed_at", "-id"],
+                include=["status"],
                 name="flowrun_plan",
             ),
         ),
@@ -584,13 +593,16 @@ class Migration(migrations.Migration):
             index=models.Index(
                 condition=models.Q(("repo", ""), _negated=True),
                 fields=["tenant", "repo", "is_folded", "-changed_at", "-id"],
+                include=["status"],
                 name="flowrun_repo",
             ),
         ),
         migrations.AddIndex(
             model_name="flowrun",
             index=models.Index(
-                fields=["tenant", "origin", "is_folded", "-changed_at", "-id"], name="flowrun_origin"
+                fields=["tenant", "origin", "is_folded", "-changed_at", "-id"],
+                include=["status"],
+                name="flowrun_origin",
             ),
         ),
         migrations.AddIndex(

@@ -187,6 +187,7 @@ class Migration(migrations.Migration):
                     models.Index(
                         condition=models.Q(("status__in", ["provisioning", "queued", "running", "waiting"])),
                         fields=["tenant", "is_folded", "-changed_at", "-id"],
+                        include=["status", "owner", "initiative", "plan", "repo", "origin"],
                         name="task_live",
                     ),
                     models.Index(
@@ -194,43 +195,54 @@ class Migration(migrations.Migration):
                             ("status__in", ["provisioning", "queued", "running", "waiting"]), _negated=True
                         ),
                         fields=["tenant", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="task_rest",
                     ),
                     models.Index(
                         condition=models.Q(("status", "waiting")),
                         fields=["tenant", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="task_attention",
                     ),
                     models.Index(
                         condition=models.Q(("status", "failed")),
                         fields=["tenant", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="task_problem",
                     ),
                     models.Index(
                         condition=models.Q(("status__in", ["cancelled", "dismissed", "unknown"])),
                         fields=["tenant", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="task_neutral",
                     ),
                     models.Index(
-                        fields=["tenant", "owner", "is_folded", "-changed_at", "-id"], name="task_owner"
+                        fields=["tenant", "owner", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
+                        name="task_owner",
                     ),
                     models.Index(
                         condition=models.Q(("initiative__isnull", False)),
                         fields=["tenant", "initiative", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="task_initiative",
                     ),
                     models.Index(
                         condition=models.Q(("plan__isnull", False)),
                         fields=["tenant", "plan", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="task_plan",
                     ),
                     models.Index(
                         condition=models.Q(("repo", ""), _negated=True),
                         fields=["tenant", "repo", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="task_repo",
                     ),
                     models.Index(
-                        fields=["tenant", "origin", "is_folded", "-changed_at", "-id"], name="task_origin"
+                        fields=["tenant", "origin", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
+                        name="task_origin",
                     ),
                     django.contrib.postgres.indexes.GinIndex(
                         models.F("tenant"),

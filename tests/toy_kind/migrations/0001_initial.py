@@ -133,48 +133,60 @@ class Migration(migrations.Migration):
                     models.Index(
                         condition=models.Q(("status__in", ["spinning", "stuck", "wound_up"])),
                         fields=["tenant", "is_folded", "-changed_at", "-id"],
+                        include=["status", "owner", "initiative", "plan", "repo", "origin"],
                         name="toy_live",
                     ),
                     models.Index(
                         condition=models.Q(("status__in", ["spinning", "stuck", "wound_up"]), _negated=True),
                         fields=["tenant", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="toy_rest",
                     ),
                     models.Index(
                         condition=models.Q(("status", "stuck")),
                         fields=["tenant", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="toy_attention",
                     ),
                     models.Index(
                         condition=models.Q(("status", "broken")),
                         fields=["tenant", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="toy_problem",
                     ),
                     models.Index(
                         condition=models.Q(("status", "lost")),
                         fields=["tenant", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="toy_neutral",
                     ),
                     models.Index(
-                        fields=["tenant", "owner", "is_folded", "-changed_at", "-id"], name="toy_owner"
+                        fields=["tenant", "owner", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
+                        name="toy_owner",
                     ),
                     models.Index(
                         condition=models.Q(("initiative__isnull", False)),
                         fields=["tenant", "initiative", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="toy_initiative",
                     ),
                     models.Index(
                         condition=models.Q(("plan__isnull", False)),
                         fields=["tenant", "plan", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="toy_plan",
                     ),
                     models.Index(
                         condition=models.Q(("repo", ""), _negated=True),
                         fields=["tenant", "repo", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
                         name="toy_repo",
                     ),
                     models.Index(
-                        fields=["tenant", "origin", "is_folded", "-changed_at", "-id"], name="toy_origin"
+                        fields=["tenant", "origin", "is_folded", "-changed_at", "-id"],
+                        include=["status"],
+                        name="toy_origin",
                     ),
                     django.contrib.postgres.indexes.GinIndex(
                         models.F("tenant"),
