@@ -18,16 +18,16 @@ class ToyKind(SessionKind):
     key = "toy"
     label = "Toy"
     label_plural = "Toys"
-    icon = "rotate-cw"
+    icon = "rotate-ccw"
     model = Toy
     page = "toy-page"
     statuses = {
         "wound_up": StatusInfo("Wound up", Tone.ACTIVE, "clock"),
         "spinning": StatusInfo("Spinning", Tone.ACTIVE, "loader", is_working=True),
-        "stuck": StatusInfo("Stuck", Tone.ATTENTION, "hand"),
+        "stuck": StatusInfo("Stuck", Tone.ATTENTION, "octagon-alert"),
         "stopped": StatusInfo("Stopped", Tone.SUCCESS, "check"),
         "broken": StatusInfo("Broken", Tone.PROBLEM, "x"),
-        "lost": StatusInfo("Lost", Tone.NEUTRAL, "circle-help"),
+        "lost": StatusInfo("Lost", Tone.NEUTRAL, "circle-question-mark"),
     }
 
     def live_q(self, moment: Moment) -> Q:
