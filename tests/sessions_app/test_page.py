@@ -24,7 +24,7 @@ from tests.toy_kind.models import Toy
 pytestmark = pytest.mark.django_db
 
 examples = settings(
-    max_examples=30,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
