@@ -67,7 +67,6 @@ class OperatorAdmin(ModelAdmin):
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     paginator = UncountedPaginator
-    actions_selection_counter = False
     list_display: tuple[Any, ...] = ("__str__", "tenant", "created_at")
     list_filter: ClassVar[tuple[Any, ...]] = (TenantFilter, CreatedFilter)
     list_select_related: ClassVar[tuple[str, ...]] = ("tenant",)
@@ -118,8 +117,8 @@ class OperatorAdmin(ModelAdmin):
         if key is not None:
             return queryset.filter(self.q_about(key)), False
         words = term.split()
-        if not self.word_lookups or any(len(word) < MIN_WORD_LENGTH for word in words):
-            wanted = f"words of {MIN_WORD_LENGTH} characters or more" if self.word_lookups else "an id"
+        if not self.word_lookups or all(len(word) < MIN_WORD_LENGTH for word in words):
+            wanted = f"a word of {MIN_WORD_LENGTH} characters or more" if self.word_lookups else "an id"
             self.message_user(
                 request, f"“{term}” finds nothing: search here takes {wanted}.", messages.WARNING
             )

@@ -15,7 +15,7 @@ from workspace.tenancy import TenantOwned
 
 __all__ = ["MIN_WORD_LENGTH", "find_owner", "find_session", "narrow_by_words"]
 
-#: A trigram index says nothing about shorter words.
+#: A trigram index says nothing about shorter words: a search needs one that is as long.
 MIN_WORD_LENGTH = 3
 #: Up to here matches are fetched and put in order; one with more is met soon on the way back in time.
 CANDIDATES = 1000
