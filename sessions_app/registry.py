@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.apps import apps
 from django.utils.module_loading import autodiscover_modules
 
 from sessions_app.kinds import SessionKind, SessionModel
@@ -31,8 +32,9 @@ def unregister(key: str) -> None:
 
 
 def all_kinds() -> tuple[SessionKind, ...]:
-    """Every kind, ordered by key so that queries and pages are the same in each process."""
-    return tuple(_kinds[key] for key in sorted(_kinds))
+    """Every kind, in the order in which the settings install their apps: the same in each process."""
+    places = {config.label: place for place, config in enumerate(apps.get_app_configs())}
+    return tuple(sorted(_kinds.values(), key=lambda kind: places[kind.model._meta.app_label]))
 
 
 def get_kind(key: str) -> SessionKind:

@@ -39,7 +39,7 @@ CANCEL = Action(
 class BackgroundTaskKind(SessionKind):
     key = KIND
     label = "Background task"
-    label_plural = "Background tasks"
+    label_plural = "Tasks"
     icon = "bot"
     model = BackgroundTask
     statuses = {

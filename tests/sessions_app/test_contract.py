@@ -41,7 +41,7 @@ def rows(scene: Scene, kind: SessionKind) -> Scene:
 
 
 def test_the_four_kinds_of_the_tests_are_registered() -> None:
-    assert [kind.key for kind in all_kinds()] == ["background_task", "chat", "flow_run", "toy"]
+    assert [kind.key for kind in all_kinds()] == ["flow_run", "background_task", "chat", "toy"]
 
 
 @each_kind
