@@ -12,11 +12,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.db import models
 from django.db.models import Q, QuerySet, Value
-from django.urls import reverse
+from django.urls import get_urlconf, reverse
 
 from sessions_app.columns import COLUMNS, Origin, SessionModel, session_indexes
 
@@ -41,6 +42,10 @@ __all__ = [
     "session_indexes",
     "write_evidence",
 ]
+
+
+#: Stands in an address for the key of its session until that is known.
+NO_KEY = str(uuid.UUID(int=0))
 
 
 class Tone(StrEnum):
@@ -250,7 +255,7 @@ class SessionKind(ABC):
         return None
 
     def url(self, obj: Any, tenant_slug: str) -> str:
-        return reverse(self.page, args=[tenant_slug, obj.pk])
+        return _page_url(self.page, tenant_slug, obj.pk)
 
     def liveness(self, obj: Any, now: datetime) -> tuple[str, datetime | None]:
         """("alive" | "unconfirmed" | "", since): only a status that should be at work has any.
@@ -307,7 +312,13 @@ class SessionKind(ABC):
 
 
 def _page_url(name: str, tenant_slug: str, key: uuid.UUID | None) -> str:
-    return reverse(name, args=[tenant_slug, key]) if key else ""
+    return _page_url_around(name, tenant_slug, get_urlconf()).replace(NO_KEY, str(key)) if key else ""
+
+
+@lru_cache(maxsize=1024)
+def _page_url_around(name: str, tenant_slug: str, urlconf: str | None) -> str:
+    """A page's address with `NO_KEY` in it: the 150 addresses of a list differ in their keys alone."""
+    return reverse(name, args=[tenant_slug, NO_KEY])
 
 
 def write_evidence(evidence: Iterable[Evidence]) -> list[dict[str, str]]:
