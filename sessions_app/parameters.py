@@ -144,8 +144,8 @@ class OneFilter(django_filters.Filter):  # type: ignore[misc]
 
 
 def read_text(text: str) -> str:
-    if "\0" in text:
-        raise ValidationError("it holds a NUL character")
+    if "\0" in text or (not text.isascii() and any(0xD800 <= ord(letter) <= 0xDFFF for letter in text)):
+        raise ValidationError("it holds a character that no text has")
     if len(text) > LONGEST_TEXT:
         raise ValidationError(f"it is longer than {LONGEST_TEXT} characters")
     return text

@@ -104,7 +104,10 @@ def page(
 
 
 def row(*, tenant: Tenant, kind: str, session_id: uuid.UUID, moment: Moment) -> SessionRow | None:
-    """One row of the list, folded or not; None if the tenant has no such session."""
+    """One row of the list, folded or not; None if the tenant has no such session.
+
+    Raises KeyError for a kind that is not registered.
+    """
     return present_rows(tenant, [(kind, session_id)], moment).get((kind, session_id))
 
 

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from sessions_app.bands import Band
 from sessions_app.cursors import Cursor, Direction
 from sessions_app.filters import TABS, UPDATED, Filters, Picks
-from sessions_app.kinds import Tone
-from sessions_app.parameters import BadParameter, read_parameters
+from sessions_app.kinds import Moment, Tone
+from sessions_app.parameters import BadParameter, SessionFilterSet, read_parameters
+from sessions_app.queries import page
 from tests.factories.workspace import InitiativeFactory, MembershipFactory, PlanFactory, TenantFactory
 from tests.sessions_app.test_filters import VALUES
 from tests.toy_kind.models import Toy
@@ -168,6 +169,29 @@ def test_a_bad_parameter_is_named_with_its_value(
         assert read(tenant, query) == Filters()
     else:
         assert problems(tenant, query) == [named]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(
+    given=st.dictionaries(
+        st.sampled_from(list(SessionFilterSet.base_filters)) | st.text(max_size=5),
+        st.lists(
+            st.text(st.characters(), max_size=40) | st.sampled_from(["failed", "chat", "7d", "me"]),
+            max_size=3,
+        ),
+        max_size=4,
+    )
+)
+def test_whatever_is_given_is_read_or_named(tenant: Tenant, given: dict[str, list[str]]) -> None:
+    params = QueryDict(mutable=True)
+    for name, values in given.items():
+        params.setlist(name, values)
+    try:
+        filters = read_parameters(params, tenant_id=tenant.pk).filters
+    except BadParameter as bad:
+        assert {problem.parameter for problem in bad.problems} <= set(given)
+    else:
+        assert page(tenant=tenant, filters=filters, moment=Moment(datetime.now(UTC))).rows == ()
 
 
 def test_all_problems_are_told_at_once(tenant: Tenant) -> None:
