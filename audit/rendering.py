@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import nh3
 from django.utils.html import escape
@@ -20,14 +21,15 @@ from pygments.util import ClassNotFound
 from audit.entries import EntryKind
 from audit.models import RenderedEntry, TranscriptEntry
 
-__all__ = ["RENDERER_VERSION", "rendered_texts"]
+__all__ = ["RENDERER_VERSION", "render_prose", "rendered_texts"]
 
 #: Moves with each change of what the same text renders to: older HTML is then left unused.
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 MARKDOWN_KINDS = frozenset({EntryKind.MESSAGE, EntryKind.THINKING})
 #: Longer texts are shown as they are: rendering costs 10 ms for 700 characters.
 MAX_MARKDOWN = 100_000
 MAX_HIGHLIGHT = 50_000
+MAX_PROSE = 20_000
 TAGS = {
     *("p", "br", "hr", "em", "strong", "s", "del", "code", "pre", "blockquote", "ul", "ol", "li"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td", "a", "span"),
@@ -55,10 +57,24 @@ def rendered_texts(entries: Iterable[TranscriptEntry]) -> dict[object, SafeStrin
     return {pk: mark_safe(text) for pk, text in {**html, **missing}.items()}  # noqa: S308 - nh3 made it
 
 
-def render_markdown(text: str) -> str:
-    """Sanitised HTML. Images become their text: a transcript never loads anything from elsewhere."""
+@lru_cache(maxsize=256)
+def render_prose(text: str, *, level: int) -> SafeString | str:
+    """A prompt or a result as HTML whose headings begin at `level`; a long one as it is.
+
+    Made once a process and text: unlike a transcript's entries these are few, and seen again and again.
+    """
+    if len(text) > MAX_PROSE:
+        return text
+    return mark_safe(render_markdown(text, level=level))  # noqa: S308 - nh3 made it
+
+
+def render_markdown(text: str, *, level: int = 4) -> str:
+    """Sanitised HTML. Images become their text: a transcript never loads anything from elsewhere.
+
+    Headings begin at `level` and leave none out: an entry of a transcript stands under an h3 of its page.
+    """
     return nh3.clean(
-        _markdown.render(text),
+        _markdown.render(text, {"level": level}),
         tags=TAGS,
         attributes={"a": {"href"}, "span": {"class"}, "ol": {"start"}},
         url_schemes={"http", "https", "mailto"},
@@ -80,6 +96,7 @@ def _make_markdown() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False, "highlight": _highlight})
     markdown.enable(["table", "strikethrough"])
     markdown.core.ruler.push("lower_headings", _lower_headings)
+    markdown.core.ruler.push("plain_empty_heads", _plain_empty_heads)
     markdown.add_render_rule("image", _name_image)
     return markdown
 
@@ -92,10 +109,22 @@ def _name_image(
 
 
 def _lower_headings(state: StateCore) -> None:
-    """An entry stands under an h3 of the page: its own headings begin at h4."""
+    used = sorted({token.tag for token in state.tokens if token.type == "heading_open"})
+    highest = state.env["level"]
+    level = highest - 1
     for token in state.tokens:
-        if token.type in {"heading_open", "heading_close"}:
-            token.tag = f"h{min(int(token.tag[1]) + 3, 6)}"
+        if token.type == "heading_open":
+            level = min(highest + used.index(token.tag), level + 1, 6)
+            token.tag = f"h{level}"
+        elif token.type == "heading_close":
+            token.tag = f"h{level}"
+
+
+def _plain_empty_heads(state: StateCore) -> None:
+    """The empty corner of a table is no heading of anything."""
+    for before, token, after in zip(state.tokens, state.tokens[1:], state.tokens[2:], strict=False):
+        if before.type == "th_open" and not token.content:
+            before.tag = after.tag = "td"
 
 
 _markdown = _make_markdown()

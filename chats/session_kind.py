@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ChatKind"]
 
-END = Action("end", "End chat")
+END = Action("end", "End chat", confirm="End this chat? It can be resumed later.")
 RESUME = Action("resume", "Resume", is_primary=True)
 WAITS_ON = {ChatStatus.AWAITING_APPROVAL: "an approval", ChatStatus.AWAITING_YOU: "your input"}
 

@@ -88,7 +88,7 @@ class FlowRunKind(SessionKind):
         if obj.status == RunStatus.PAUSED:
             return f"approval: {obj.checkpoint_message}", obj.waiting_since
         if obj.status in {RunStatus.BLOCKED, RunStatus.INTERRUPTED}:
-            return obj.error, obj.waiting_since
+            return "its owner", obj.waiting_since
         return "", None
 
     def primary_action(self, obj: FlowRun) -> Action | None:

@@ -13,10 +13,12 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 
 from sessions_app import queries
-from sessions_app.cursors import Cursor
+from sessions_app.bands import Band
+from sessions_app.cursors import Cursor, Direction
 from sessions_app.facets import Facet, list_facets
-from sessions_app.filters import EXCLUDE, MULTIPLE, TABS, UPDATED, Filters
+from sessions_app.filters import EXCLUDE, TABS, Filters
 from sessions_app.kinds import Moment, SessionRow
+from sessions_app.names import FACET_LABELS, TONE_LABELS, UPDATED_LABELS
 from sessions_app.parameters import BadParameter, read_parameters
 from sessions_app.registry import all_kinds
 from workspace.access import MemberRequest
@@ -30,6 +32,8 @@ QUIET = {
     "active": "Nothing is running.",
     "failed": "Nothing has failed.",
 }
+#: The filter that a page about one of these sets by itself.
+PLACES: dict[type, str] = {Initiative: "initiative", Plan: "plan"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class ListPage:
     start_command: str
     quiet_text: str
     is_partial: bool
+    within: str
 
 
 def render_list(
@@ -120,8 +125,16 @@ def render_list(
 
 
 def _render_bad(request: MemberRequest, bad: BadParameter) -> HttpResponse:
+    """A page that names what is wrong; for htmx a notice at the filters, the list left as it is."""
     problem = {"parameter": bad.parameter, "message": bad.reason, "clear_url": request.path}
-    return render(request, "400.html", {"problem": problem, "problems": bad.problems}, status=400)
+    context = {"problem": problem, "problems": bad.problems}
+    if not request.htmx:
+        return render(request, "400.html", context, status=400)
+    response = render(request, "sessions_app/session_list.html#problems", context, status=400)
+    response.headers["HX-Retarget"] = response.headers["HX-Reselect"] = "#filter-problems"
+    response.headers["HX-Reswap"] = "outerHTML"
+    response.headers["HX-Push-Url"] = "false"
+    return response
 
 
 class _Builder:
@@ -147,12 +160,12 @@ class _Builder:
     def whole(self) -> ListPage:
         counts = queries.count_list(tenant=self.tenant, filters=self.filters, moment=self.moment)
         facets = list_facets(tenant=self.tenant, filters=self.filters, moment=self.moment, me=self.user)
-        hidden = {Initiative: "initiative", Plan: "plan"}.get(type(self.place)) if self.place else None
-        return self._build(counts=counts, facets=[facet for facet in facets if facet.param != hidden])
+        place = PLACES[type(self.place)] if self.place else ""
+        return self._build(counts=counts, facets=[facet for facet in facets if facet.param != place])
 
     def _build(self, *, counts: queries.ListCounts | None, facets: Sequence[Facet]) -> ListPage:
         found = queries.page(tenant=self.tenant, filters=self.filters, moment=self.moment, cursor=self.cursor)
-        groups = list(self._groups(found, counts))
+        groups = self._groups(found, counts)
         return ListPage(
             title=self.title,
             url=self.path,
@@ -170,11 +183,12 @@ class _Builder:
             newer_url=self._url(self.asked, found.previous_cursor) if found.previous_cursor else "",
             empty="" if groups else self._why_empty(),
             start_command=(
-                "manage.py import_sessions ~/.claude/projects "
+                ".venv/bin/python manage.py import_sessions ~/.claude/projects "
                 f"--workspace {self.tenant.slug} --owner {self.user.email}"
             ),
             quiet_text=QUIET.get(self.asked.tab, ""),
             is_partial=found.is_partial,
+            within=PLACES[type(self.place)] if self.place else "",
         )
 
     def _url(self, filters: Filters, cursor: str = "") -> str:
@@ -182,22 +196,24 @@ class _Builder:
         return f"{self.path}?{urlencode(pairs)}" if pairs else self.path
 
     def _groups(self, found: queries.Page, counts: queries.ListCounts | None) -> list[Group]:
-        is_later = self.cursor is not None
-        bands = (
-            ("active", "Active", counts.live if counts else "", found.live, is_later),
-            (
-                "rest",
-                "Everything else",
-                counts.rest if counts else "",
-                found.rest,
-                is_later and not found.live,
-            ),
-        )
-        return [
-            Group(key, label, str(count), rows, is_continued)
-            for key, label, count, rows, is_continued in bands
-            if rows
-        ]
+        """The bands on this page; rows alone are counted only where a band begins among them."""
+        shown = [(band, rows) for band, rows in ((Band.LIVE, found.live), (Band.REST, found.rest)) if rows]
+        continued = {band for band, _ in shown[:1] if self._is_continued(band, found)}
+        if counts is None and any(band not in continued for band, _ in shown):
+            counts = queries.count_list(tenant=self.tenant, filters=self.filters, moment=self.moment)
+        groups = []
+        for band, rows in shown:
+            key, label = ("active", "Active") if band is Band.LIVE else ("rest", "Everything else")
+            count = (counts.live if band is Band.LIVE else counts.rest) if counts else ""
+            groups.append(Group(key, label, str(count), rows, band in continued))
+        return groups
+
+    def _is_continued(self, band: Band, found: queries.Page) -> bool:
+        """Whether the page before this one ends in the band that this one begins with."""
+        if self.cursor is None or not found.previous_cursor:
+            return False
+        # Of a page that was reached from below only this is known: what stands above live rows is live.
+        return self.cursor.direction is Direction.PREVIOUS or self.cursor.band is band
 
     def _tabs(self, counts: queries.ListCounts | None) -> list[Tab]:
         tabs = []
@@ -224,16 +240,16 @@ class _Builder:
     def _chips(self, facets: Sequence[Facet]) -> list[Chip]:
         chips = []
         for facet in facets:
-            if facet.param not in MULTIPLE:
+            if facet.is_dates:
                 continue
             for option in facet.options:
                 if option.is_selected or option.is_excluded:
                     url = self._url(self.asked.without_value(facet.param, option.value))
                     chips.append(Chip(facet.label, option.label, url, option.is_excluded))
-        if self.asked.tone:
-            chips.append(
-                Chip("Tone", ", ".join(sorted(self.asked.tone.wanted)), self._url(self.asked.without("tone")))
-            )
+        for tone, label in TONE_LABELS.items():
+            if tone in self.asked.tone.wanted | self.asked.tone.unwanted:
+                url = self._url(self.asked.without_value("tone", tone))
+                chips.append(Chip(FACET_LABELS["status"], label, url, tone in self.asked.tone.unwanted))
         chips += self._time_chips()
         if self.asked.words:
             chips.append(Chip("Words", " ".join(self.asked.words), self._url(self.asked.without("words"))))
@@ -242,7 +258,7 @@ class _Builder:
     def _time_chips(self) -> list[Chip]:
         chips = []
         if self.asked.updated:
-            label = f"in the last {UPDATED[self.asked.updated]}".removesuffix(", 0:00:00")
+            label = UPDATED_LABELS[self.asked.updated]
             chips.append(Chip("Updated", label, self._url(self.asked.without("updated"))))
         for name, word in (("updated_after", "from"), ("updated_before", "to")):
             if instant := getattr(self.asked, name):

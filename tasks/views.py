@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from audit.pages import Fact, find_session, render_session_page, session_context
+from audit.rendering import render_prose
 from audit.transcripts import seq_of
 from sessions_app.kinds import Action, Moment, SessionRow
 from sessions_app.registry import get_kind
@@ -48,8 +49,8 @@ def task_detail(request: MemberRequest, task_id: uuid.UUID) -> HttpResponse:
             context["actions"] = [a for a in context["actions"] if a not in review["decisions"]]
         return {
             **context,
-            "prompt": task.prompt,
-            "result": task.result,
+            "prompt": render_prose(task.prompt, level=3),
+            "result": render_prose(task.result, level=3),
             "sub_step": task.substate,
             "review": review,
             "children": list(_tree(task, request.seat)) if task.child_count else [],
@@ -73,7 +74,7 @@ def _review(task: BackgroundTask, decisions: list[Action]) -> dict[str, Any] | N
         return None
     return {
         "asked_at": task.waiting_since,
-        "summary": task.result or task.waiting_reason,
+        "summary": render_prose(task.result or task.waiting_reason, level=3),
         "decisions": decisions,
         "waiting_text": "Waiting for somebody who may review it.",
     }

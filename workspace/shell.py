@@ -34,6 +34,7 @@ class Shell:
     nav: tuple[Link, ...]
     user_name: str
     user_email: str
+    time_zone: str
     user_links: tuple[Link, ...]
     sign_out_url: str
 
@@ -70,6 +71,7 @@ def _build(request: HttpRequest) -> Shell:
         nav=_nav(request.path, seat) if seat else (),
         user_name=user.display_name,
         user_email=user.email,
+        time_zone=user.time_zone,
         user_links=operator,
         sign_out_url=reverse("workspace:sign-out"),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 
 from django import template
 from django.templatetags.static import static
@@ -17,8 +18,10 @@ UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
 @register.simple_tag
+@lru_cache(maxsize=512)
 def icon(name: str) -> SafeString:
-    """A decorative icon of the sprite. Meaning must stand in a word beside it."""
+    """A decorative icon of the sprite. Meaning must stand in a word beside it. Made once a process: a page
+    of rows draws hundreds."""
     return format_html(
         '<svg class="icon icon-{0}" width="16" height="16" aria-hidden="true"><use href="{1}#{0}"/></svg>',
         name,
@@ -28,19 +31,29 @@ def icon(name: str) -> SafeString:
 
 @register.simple_tag
 def when(moment: datetime | None, style: str = "narrow") -> SafeString | str:
-    """A time as people read it: relative where scripts run, absolute in the user's zone where not.
+    """A time as people read it: relative where scripts run, absolute where not, and the same for everybody.
 
-    `style` is "narrow" ("5m") for rows and "long" ("5 minutes ago") for text; "-" stands for no time.
+    `style` is "narrow" ("5m") for rows and "long" ("5 minutes ago") for text; "-" stands for no time. A
+    script puts the absolute time, in the zone of the page (`<html time-zone>`), into the title.
     """
     if moment is None:
         return "-"
+    shape = 'format="micro"' if style == "narrow" else 'tense="past"'
+    at = moment.isoformat()
+    shown = f"{moment.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
+    html = f'<relative-time datetime="{at}" {shape}><time datetime="{at}">{shown}</time></relative-time>'
+    return mark_safe(html)  # noqa: S308 - made of literals and a time
+
+
+@register.simple_tag
+def clock(moment: datetime) -> SafeString:
+    """The time of day in the reader's zone, for what happened in a row; the title has the date as well."""
     local = localtime(moment)
-    shape = 'format="micro"' if style == "narrow" else 'tense="past" threshold="P30D" prefix=""'
     return format_html(
-        '<relative-time datetime="{0}" {1}><time datetime="{0}">{2}</time></relative-time>',
+        '<time datetime="{0}" title="{1}">{2}</time>',
         moment.isoformat(),
-        mark_safe(shape),  # noqa: S308 - one of two literals
-        f"{local:%-d %b %Y, %H:%M}",
+        f"{local:%-d %b %Y, %H:%M:%S %Z}",
+        f"{local:%H:%M:%S}",
     )
 
 

@@ -122,16 +122,34 @@ function onKey(event) {
   action();
 }
 
-// ---- Partial updates: keep an open facet open, say what came, show failures.
+// ---- Partial updates: keep an open facet open and what is being typed, say what came, show failures.
 let kept = null;
+let typed = null;
 
 function beforeSwap(event) {
-  const open = $("details.facet[open]", event.detail.target);
+  const { target, xhr } = event.detail;
+  // Only an answer that says where it belongs is shown; any other page of an error is for `onRefused`.
+  if (xhr.status === 400 && !xhr.getResponseHeader("HX-Retarget")) event.detail.shouldSwap = false;
+  const field = document.activeElement;
+  if (target.contains(field) && field.matches("#search, #transcript-search")) {
+    typed = { id: field.id, value: field.value, at: [field.selectionStart, field.selectionEnd] };
+  }
+  const open = $("details.facet[open]", target);
   if (!open) return;
   kept = { id: open.id, words: $("[data-facet-search]", open)?.value, top: $(".options", open)?.scrollTop };
 }
 
+// htmx has put the focus back: the words go on from where they were, whatever the answer made of them.
 function afterSwap() {
+  const field = typed && document.getElementById(typed.id);
+  if (field && field === document.activeElement) {
+    field.value = typed.value;
+    field.setSelectionRange(...typed.at);
+  }
+  typed = null;
+}
+
+function afterSettle() {
   reveal();
   const facet = kept && document.getElementById(kept.id);
   if (facet) {
@@ -145,11 +163,15 @@ function afterSwap() {
   }
   kept = null;
   const summary = $("#results")?.dataset.summary;
+  if (summary === undefined) return;
   if (summary) announce(summary);
+  const shown = $("#list-summary");
+  if (shown) shown.textContent = summary;
 }
 
 function onRefused(event) {
   const { xhr, requestConfig } = event.detail;
+  if (xhr.getResponseHeader("HX-Retarget")) return;
   if (requestConfig.verb === "get") location.assign(xhr.responseURL || requestConfig.path);
   else toast("The server refused this. Load the page again and look at what changed.");
 }
@@ -209,7 +231,8 @@ function start() {
     }, { capture: true });
   }
   document.addEventListener("htmx:beforeSwap", beforeSwap);
-  document.addEventListener("htmx:afterSettle", afterSwap);
+  document.addEventListener("htmx:afterSwap", afterSwap);
+  document.addEventListener("htmx:afterSettle", afterSettle);
   document.addEventListener("htmx:configRequest", dropEmpty);
   document.addEventListener("htmx:responseError", onRefused);
   document.addEventListener("htmx:sendError", () => toast("The server could not be reached. What you see may be old; try again."));

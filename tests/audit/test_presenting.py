@@ -141,6 +141,8 @@ def test_arguments_read_as_lines_and_not_as_json():
         ("<iframe src=x></iframe>", "iframe", "<iframe"),
         ('<a href="#" onclick="x()">y</a>', "y", "<a href"),
         ("# Title", "<h4>Title</h4>", "<h1>"),
+        ("## Title\n#### Deep\n# Top", "<h4>Title</h4>\n<h5>Deep</h5>\n<h4>Top</h4>", "<h6>"),
+        ("| | a |\n|-|-|\n| x | y |", "<th>a</th>", "<th></th>"),
         ("```python\nx = 1\n```", 'class="t-', "style="),
         ("```nosuchlanguage\n<b>\n```", "&lt;b&gt;", "<b>"),
     ],

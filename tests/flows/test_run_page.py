@@ -25,7 +25,7 @@ def test_the_page_names_the_flow_and_its_version(world, client):
 def test_the_card_of_a_checkpoint_shows_what_is_approved(world, client):
     run = world.run_that_is(RunStatus.PAUSED)
     page = page_of(world, run, client)
-    card = page.partition('id="checkpoint"')[2].partition("</section>")[0]
+    card = page.partition('id="act-review"')[2].partition("</section>")[0]
     for seen in ("Deploy it?", "deploy", "make ship", "exit_code: 0", run.checkpoint_hash[:12]):
         assert seen in card
 

@@ -73,8 +73,8 @@ def test_progress_counts_the_steps_before_the_current_one(kind, status, done):
 def test_a_waiting_run_says_on_what_and_since_when(kind):
     waiting = {
         "paused": "approval: Deploy to production?",
-        "blocked": "No runtime is configured",
-        "interrupted": "The worker was lost",
+        "blocked": "its owner",
+        "interrupted": "its owner",
     }
     for status in RunStatus.values:
         run = FlowRunFactory(**{status: True})

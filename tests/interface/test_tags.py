@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 from django.utils.safestring import mark_safe
 
-from sessions_app.templatetags.interface import duration, icon, initials, prose, when
+from sessions_app.templatetags.interface import clock, duration, icon, initials, prose, when
 
 
 @pytest.mark.parametrize(
@@ -32,11 +32,26 @@ def test_initials_stand_for_a_person(name: str, text: str) -> None:
     assert initials(name) == text
 
 
-def test_a_time_is_iso_for_machines_and_local_for_people() -> None:
+MOMENT = datetime(2026, 11, 22, 10, 42, 7, tzinfo=UTC)
+
+
+def test_a_time_is_iso_for_machines_and_names_its_zone_for_people() -> None:
+    html = str(when(MOMENT))
+    assert 'datetime="2026-11-22T10:42:07+00:00"' in html
+    assert ">22 Nov 2026, 10:42 UTC</time>" in html
+
+
+def test_a_time_in_a_row_is_the_same_in_every_zone() -> None:
     with timezone.override("Europe/Berlin"):
-        html = str(when(datetime(2026, 11, 22, 10, 42, tzinfo=UTC)))
-    assert 'datetime="2026-11-22T10:42:00+00:00"' in html
-    assert ">22 Nov 2026, 11:42</time>" in html
+        in_berlin = when(MOMENT)
+    assert in_berlin == when(MOMENT)
+
+
+def test_a_clock_is_of_the_readers_zone() -> None:
+    with timezone.override("Europe/Berlin"):
+        html = str(clock(MOMENT))
+    assert ">11:42:07</time>" in html
+    assert 'title="22 Nov 2026, 11:42:07 CET"' in html
 
 
 def test_no_time_is_a_dash() -> None:
