@@ -5,11 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -28,13 +28,26 @@ pytestmark = pytest.mark.timeout(400)
 PATIENCE_SECONDS = 120
 
 
-@dataclass
 class Product:
-    """A running `make run` and what it has printed."""
+    """A running `make run` and what it has printed since its last start."""
 
-    data_dir: Path
-    port: int
     process: subprocess.Popen[bytes]
+
+    def __init__(self, data_dir: Path) -> None:
+        self.data_dir = data_dir
+        self.port = find_free_port()
+
+    def start(self) -> None:
+        with self.data_dir.with_name("log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "config.run"],
+                cwd=BASE_DIR,
+                env=bare_environment(self.data_dir, PORT=str(self.port), RUN_WORKERS="1", JOB_WORKERS="1"),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                # As a shell does: a group of its own, which Ctrl-C is for.
+                process_group=0,
+            )
 
     @property
     def log(self) -> str:
@@ -63,24 +76,10 @@ class Product:
         return next(int(child) for child in children if words in lines.get(int(child), ""))
 
 
-def start(data_dir: Path, port: int) -> Product:
-    data_dir.parent.mkdir(exist_ok=True)
-    with data_dir.with_name("log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "config.run"],
-            cwd=BASE_DIR,
-            env=bare_environment(data_dir, PORT=str(port), RUN_WORKERS="1", JOB_WORKERS="1"),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            # As a shell does: a group of its own, which Ctrl-C is for.
-            process_group=0,
-        )
-    return Product(data_dir, port, process)
-
-
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    running = start(tmp_path_factory.mktemp("run") / "data", find_free_port())
+    running = Product(tmp_path_factory.mktemp("run") / "data")
+    running.start()
     try:
         running.wait_until_up()
         yield running
@@ -90,9 +89,14 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
         kill_everything(running.data_dir)
 
 
-def test_it_says_where_it_listens_and_where_its_data_lives(product: Product) -> None:
+def test_it_says_where_it_listens_where_its_data_lives_and_how_to_sign_in(product: Product) -> None:
     assert f"Sessions listens on http://127.0.0.1:{product.port}\n" in product.log
     assert f"Its data lives in {product.data_dir}\n" in product.log
+    link = re.search(rf"^Sign in: http://127\.0\.0\.1:{product.port}(/\S+)$", product.log, re.MULTILINE)
+    assert link, product.log
+    status, headers, _ = product.get(link[1])
+    assert status == 200
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
 
 
 def test_health_is_answered_for_any_host_name_and_sets_no_cookie(product: Product) -> None:
@@ -154,21 +158,25 @@ def test_a_killed_supervisor_of_the_services_is_replaced(product: Product) -> No
     assert json.loads(state.read_text())["supervisor_pid"] != old
 
 
-def test_after_a_kill_of_everything_the_next_start_recovers_and_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
-    first = start(tmp_path / "folder" / "data", find_free_port())
-    eventually(lambda: "Sessions listens" in first.log, seconds=300)
-    kill_everything(first.data_dir)
-    first.process.wait()
+def test_ctrl_c_ends_every_process_and_the_next_start_finds_the_data(product: Product) -> None:
+    product.wait_until_up()
+    # As the terminal does it: the whole group hears of it.
+    os.killpg(product.process.pid, signal.SIGINT)
+    assert product.process.wait(60) == 0
+    assert product.log.endswith("Stopped\n")
+    assert "Traceback" not in product.log
+    assert processes_of(product.data_dir) == {}
 
-    second = start(first.data_dir, first.port)
-    try:
-        second.wait_until_up()
-        # As the terminal does it: the whole group hears of it.
-        os.killpg(second.process.pid, signal.SIGINT)
-        assert second.process.wait(60) == 0
-        assert second.log.endswith("Stopped\n")
-        assert "Traceback" not in second.log
-        assert processes_of(second.data_dir) == {}
-    finally:
-        kill_everything(second.data_dir)
-        second.process.wait()
+    product.start()
+    product.wait_until_up()
+    assert "first start" not in product.log
+
+
+def test_after_a_kill_of_everything_the_next_start_recovers(product: Product) -> None:
+    product.wait_until_up()
+    kill_everything(product.data_dir)
+    product.process.wait()
+
+    product.start()
+    product.wait_until_up()
+    assert "first start" not in product.log
