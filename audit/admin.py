@@ -18,6 +18,7 @@ from audit.models import (
     Transcript,
     TranscriptEntry,
 )
+from workspace.models import Membership
 from workspace.operating.filters import CreatedFilter, TenantFilter, by_reference
 from workspace.operating.links import link_to_list
 from workspace.operating.model_admins import OperatorAdmin, SessionRowsAdmin
@@ -37,7 +38,10 @@ class AuditEntryAdmin(SessionRowsAdmin):
         owner = find_owner(key, [*self.admin_site._registry])
         if owner is not None:
             about |= Q(tenant_id=owner[0], object_kind=kind_of(owner[1]), object_id=key)
-        return about
+        # A workspace is on its own record, a person on that of each workspace that they are a member of.
+        about |= Q(tenant_id=key, object_kind="tenant", object_id=key)
+        tenants = Membership.objects.filter(user=key).values_list("tenant_id", flat=True)
+        return about | Q(tenant_id__in=list(tenants), object_kind="user", object_id=key)
 
 
 @admin.register(Transcript)

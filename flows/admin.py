@@ -114,3 +114,10 @@ class StepRunAdmin(PartOfRunAdmin):
 class ArtifactAdmin(PartOfRunAdmin):
     list_display = ("name", "run", "content_type", "size_bytes", "is_scanned", "tenant", "created_at")
     list_filter = (TenantFilter, by_reference("run"), "is_scanned", CreatedFilter)
+    hidden = ("file",)
+    extra_fields = ("stored_as",)
+
+    @admin.display(description="file")
+    def stored_as(self, artifact: Artifact) -> str:
+        """Its name alone: members download it from the page of the run."""
+        return artifact.file.name or "-"

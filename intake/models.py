@@ -37,6 +37,8 @@ class ImportedSession(TenantOwned):
             ),
             models.CheckConstraint(condition=~Q(native_id=""), name="imported_has_native_id"),
         ]
+        # For the operator, who is told the other tool's id and looks over all tenants.
+        indexes = [models.Index(fields=["native_id"], name="imported_by_native_id")]
 
     def __str__(self) -> str:
         return f"{self.source} {self.native_id} {self.agent_id}".strip()

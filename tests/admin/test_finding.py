@@ -17,7 +17,7 @@ from chats.models import Chat
 from flows.models import Flow, FlowRun
 from intake.models import ImportedSession
 from tasks.models import BackgroundTask
-from tests.admin.asking import list_page, messages_of
+from tests.admin.asking import list_page, messages_of, run_action
 from tests.admin.rows import make_audit_entry, make_finding, make_imported_session, make_token
 from tests.factories.agents import SkillFactory
 from tests.factories.audit import TranscriptEntryFactory, TranscriptFactory
@@ -120,6 +120,28 @@ def test_what_happened_to_a_record_is_found_by_its_id(desk: Client):
     found = rows_of(desk, AuditEntry, q=str(skill.pk))
     assert [entry.action for entry in found] == ["change_skill"]
     assert f"?q={skill.pk}" in desk.get(page).content.decode()
+
+
+def test_what_happened_to_a_workspace_and_to_a_person_is_found_by_their_ids(desk: Client):
+    seat = MembershipFactory()
+    run_action(desk, [seat.tenant], "suspend")
+    run_action(desk, [seat.user], "deactivate")
+    for key, action in ((seat.tenant_id, "suspend_tenant"), (seat.user_id, "deactivate_user")):
+        assert [entry.action for entry in rows_of(desk, AuditEntry, q=str(key))] == [action]
+
+
+def test_an_imported_session_is_found_by_the_id_that_the_other_tool_gave_it(desk: Client):
+    named, numbered = make_imported_session(), make_imported_session()
+    ImportedSession.objects.filter(pk=numbered.pk).update(native_id=str(uuid7()))
+    numbered.refresh_from_db()
+    assert rows_of(desk, ImportedSession, q=named.native_id) == [named]
+    assert rows_of(desk, ImportedSession, q=numbered.native_id) == [numbered]
+
+
+@pytest.mark.parametrize("query", [{"password__startswith": "!"}, {"user__password": "!"}])
+def test_what_is_hidden_cannot_be_guessed_at_by_filtering(desk: Client, query: dict[str, str]):
+    model = User if "password__startswith" in query else Membership
+    assert desk.get(list_page(model), query).status_code == 400
 
 
 def test_parts_are_found_by_the_id_of_the_whole(desk: Client):

@@ -141,6 +141,10 @@ class OperatorAdmin(ModelAdmin):
                 about |= Q(tenant_id=found[0], **{f"{name}_id": key})
         return about
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """What is shown nowhere cannot be guessed at by filtering either."""
+        return lookup.partition("__")[0] not in self.hidden and super().lookup_allowed(lookup, value, request)
+
     # --- One row --------------------------------------------------------------------------------------
 
     def get_fields(self, request: HttpRequest, obj: Any | None = None) -> Any:
