@@ -190,7 +190,7 @@ def picks[T](values: Sequence[T]) -> st.SearchStrategy[Picks[T]]:
 
 
 def filter_sets(scene: Scene) -> st.SearchStrategy[Filters]:
-    """Filters of up to three sorts, whose values occur in the scene."""
+    """Filters of one to three sorts, whose values occur in the scene."""
     ids: dict[str, list[uuid.UUID]] = {
         "owner": [owner.pk for owner in scene.owners],
         "initiative": [place.pk for place in scene.initiatives],
@@ -209,5 +209,5 @@ def filter_sets(scene: Scene) -> st.SearchStrategy[Filters]:
         "words": st.lists(st.sampled_from(NEEDLES), min_size=1, max_size=2, unique=True).map(tuple),
         "tab": st.sampled_from(list(TABS)),
     }
-    chosen = st.lists(st.sampled_from(sorted(parts)), max_size=3, unique=True)
+    chosen = st.lists(st.sampled_from(sorted(parts)), min_size=1, max_size=3, unique=True)
     return chosen.flatmap(lambda names: st.builds(Filters, **{name: parts[name] for name in names}))

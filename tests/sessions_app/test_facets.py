@@ -41,7 +41,7 @@ def options_of(facet: Facet) -> dict[str, Option]:
 @examples
 @given(data=st.data())
 def test_a_count_is_what_choosing_the_value_alone_would_leave(scene: Scene, data: st.DataObject) -> None:
-    made = data.draw(unique(drafts()))
+    made = data.draw(unique(drafts(), min_size=10))
     filters = data.draw(filter_sets(scene))
     with sessions_in(scene, made):
         for name, facet in facets_of(scene, filters).items():
@@ -54,7 +54,7 @@ def test_a_count_is_what_choosing_the_value_alone_would_leave(scene: Scene, data
 @examples
 @given(data=st.data())
 def test_no_value_that_would_leave_something_is_missing(scene: Scene, data: st.DataObject) -> None:
-    made = data.draw(unique(drafts()))
+    made = data.draw(unique(drafts(), min_size=10))
     with sessions_in(scene, made):
         shown = {name: set(options_of(facet)) for name, facet in facets_of(scene).items()}
         for _, session in scene.sessions:
@@ -76,7 +76,7 @@ def test_no_value_that_would_leave_something_is_missing(scene: Scene, data: st.D
 @examples
 @given(data=st.data())
 def test_tabs_and_groups_count_what_they_show(scene: Scene, data: st.DataObject) -> None:
-    made = data.draw(unique(drafts()))
+    made = data.draw(unique(drafts(), min_size=10))
     filters = data.draw(filter_sets(scene))
     with sessions_in(scene, made):
         counts = count_list(tenant=scene.tenant, filters=filters, moment=scene.moment)
@@ -134,6 +134,14 @@ def test_statuses_stand_by_tone_and_the_frequent_before_the_rare(scene: Scene) -
             scene.add(get_kind("toy"), status=status)
     shown = [option.value for option in facets_of(scene)["status"].options]
     assert shown == ["wound_up", "spinning", "broken", "lost"]
+
+
+def test_tone_and_status_are_one_facets_filter(scene: Scene) -> None:
+    for status in ("lost", "broken", "broken"):
+        scene.add(get_kind("toy"), status=status)
+    for filters in (Filters().with_value("tone", "neutral"), Filters().with_value("status", "lost")):
+        counts = {option.value: option.count_label for option in facets_of(scene, filters)["status"].options}
+        assert counts == {"lost": "1", "broken": "2"}
 
 
 def test_the_dates_of_the_bounds_are_given_back(scene: Scene) -> None:

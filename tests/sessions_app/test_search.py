@@ -48,7 +48,7 @@ def few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @examples
-@given(made=unique(drafts()), filters=searches, size=st.integers(1, 4))
+@given(made=unique(drafts(), min_size=8), filters=searches, size=st.integers(1, 4))
 @pytest.mark.usefixtures("walking_first")
 def test_a_walk_that_ends_too_soon_is_made_good_by_the_index(
     scene: Scene, made: list[dict[str, object]], filters: Filters, size: int
@@ -63,7 +63,7 @@ def test_a_walk_that_ends_too_soon_is_made_good_by_the_index(
 
 
 @examples
-@given(made=unique(drafts()), filters=searches)
+@given(made=unique(drafts(), min_size=8), filters=searches)
 @pytest.mark.usefixtures("walking_first", "few_are_many")
 def test_a_search_among_too_many_gives_the_newest_and_says_that_it_is_partial(
     scene: Scene, made: list[dict[str, object]], filters: Filters
@@ -89,7 +89,7 @@ def test_common_words_that_only_old_sessions_hold_are_not_all_looked_for(scene: 
 
 
 @examples
-@given(made=unique(drafts()), filters=searches | st.just(Filters()))
+@given(made=unique(drafts(), min_size=8), filters=searches | st.just(Filters()))
 @pytest.mark.usefixtures("few_are_many")
 def test_counts_among_too_many_say_at_least(
     scene: Scene, made: list[dict[str, object]], filters: Filters
