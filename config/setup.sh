@@ -114,7 +114,8 @@ main() {
     fi
     say "setup: installing into $PWD/.venv"
     make_environment "$uv" "$python"
-    "$uv" pip sync -q --require-hashes --python .venv/bin/python requirements.lock
+    # Compiled once: where Python may not write bytecode, every process would compile a thousand modules anew.
+    "$uv" pip sync -q --require-hashes --compile-bytecode --python .venv/bin/python requirements.lock
     printf '%s\n' "$wanted" >"$STAMP"
 }
 
