@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ("workspace", "0003_check_time_zones"),
+        ("workspace", "0002_search_by_name"),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("intake", "0001_initial"),
-        ("workspace", "0003_check_time_zones"),
+        ("workspace", "0002_search_by_name"),
     ]
 
     operations = [
