@@ -16,6 +16,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from config import locks
+from config.environment import RUN_LOCK
 from config.health import BEATING_PARTS, OK, HealthProbe
 
 OLDEST_POSTGRES = 150_000
@@ -52,7 +53,7 @@ def examine(services_error: str = "") -> Iterator[Finding]:
     if conditions["postgres"] == OK:
         yield examine_migrations()
     yield examine_static_files(settings.STATIC_ROOT)
-    is_running = locks.is_held_exclusively(settings.DATA_DIR / "run.lock")
+    is_running = locks.is_held_exclusively(settings.DATA_DIR / RUN_LOCK)
     for part in BEATING_PARTS:
         yield examine_process(part, conditions[part], is_running=is_running)
 

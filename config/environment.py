@@ -9,6 +9,10 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 
 from django.core.exceptions import ImproperlyConfigured
 
+from config import locks
+
+# Held by `make run`, which writes "process NUMBER, URL" into it.
+RUN_LOCK = "run.lock"
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -40,12 +44,27 @@ def read_port() -> int:
 
 
 def read_public_url() -> SplitResult:
-    """Where people reach the product: scheme, host and port, nothing behind them."""
-    url = os.environ.get("PUBLIC_URL") or f"http://127.0.0.1:{read_port()}"
+    """Where people reach the product: scheme, host and port, nothing behind them.
+
+    A command beside a running `make run` speaks of where that one is reached, whatever port it was given.
+    """
+    url = os.environ.get("PUBLIC_URL") or (
+        "" if os.environ.get("PORT") else read_running_url(read_data_dir())
+    )
+    url = url or f"http://127.0.0.1:{read_port()}"
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
         raise ImproperlyConfigured(f"PUBLIC_URL must look like https://sessions.example.com, not {url!r}")
     return parts._replace(path="")
+
+
+def read_running_url(data_dir: Path) -> str:
+    """Where the `make run` of the data folder is reached, from its lock file; empty when none runs."""
+    path = data_dir / RUN_LOCK
+    try:
+        return path.read_text(encoding="utf-8").rpartition(" ")[2] if locks.is_held_exclusively(path) else ""
+    except OSError:
+        return ""
 
 
 def read_database_url() -> str:

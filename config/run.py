@@ -23,7 +23,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config import locks
 from config.console import Console
-from config.environment import BASE_DIR, read_data_dir, read_int, read_port, read_public_url
+from config.environment import BASE_DIR, RUN_LOCK, read_data_dir, read_int, read_port, read_public_url
 from config.parent_death import die_with_parent
 from config.probe import probe
 from config.process_group import Member, ProcessGroup
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 1.0
 PATIENCE_AT_START_SECONDS = 30.0
+# A command that only looks whether the folder is claimed holds its lock for an instant.
+PATIENCE_WITH_LOOKERS_SECONDS = 0.5
 PATIENCE_WITH_SERVICES_SECONDS = 30.0
 
 
@@ -71,13 +73,13 @@ def run(console: Console) -> None:
 
 def claim_folder(data_dir: Path, url: str) -> int:
     """One `make run` per data folder; the lock ends with the process."""
-    path = data_dir / "run.lock"
+    path = data_dir / RUN_LOCK
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = locks.open_lock(path)
     except OSError as error:
         raise RunRefused(f"the data folder {data_dir} cannot be used ({error}): set DATA_DIR") from error
-    if not locks.try_exclusive(lock):
+    if not locks.take_exclusive(lock, patience_seconds=PATIENCE_WITH_LOOKERS_SECONDS):
         where = path.read_text(encoding="utf-8") or "about to start"
         raise RunRefused(
             f"Sessions already runs in {data_dir} ({where}). "

@@ -99,6 +99,11 @@ def test_it_says_where_it_listens_where_its_data_lives_and_how_to_sign_in(produc
     assert "default-src 'none'" in headers["Content-Security-Policy"]
 
 
+def test_a_command_beside_it_makes_links_that_lead_there(product: Product) -> None:
+    done = run_python(product.data_dir, "manage.py", "sign_in_link", "owner@example.com")
+    assert done.stdout.startswith(f"Sign in: http://127.0.0.1:{product.port}/sign-in/"), done.stderr
+
+
 def test_health_is_answered_for_any_host_name_and_sets_no_cookie(product: Product) -> None:
     eventually(lambda: product.get("/healthz")[0] == 200, seconds=PATIENCE_SECONDS)
     status, headers, _ = product.get("/healthz", host="unknown.example.com")
