@@ -60,8 +60,11 @@ def sync_imported_chat(
     chat: ImportedChat,
     actor: Actor,
     delivery: Delivery | None = None,
+    is_latest: bool = True,
 ) -> Synced:
     """Create an imported chat (`session_id` None), or bring it up to date.
+
+    Of records that are not the latest, only entries that the transcript lacks are taken.
 
     When nothing is new, nothing is written or announced. The placement counts when the chat is created. A
     title that a member gave here stays. A chat that was ended here stays ended until its records hold a
@@ -78,7 +81,7 @@ def sync_imported_chat(
         row,
         kind=KIND,
         actor=actor,
-        values=_columns_to_take(row, chat),
+        values=_columns_to_take(row, chat) if is_latest else {},
         has_new_entries=bool(appended.added),
         now=chat.last_message_at,
     )

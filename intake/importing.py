@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -30,8 +32,12 @@ from workspace.placement import Placement
 
 __all__ = ["FileOutcome", "FileReport", "Importer"]
 
+logger = logging.getLogger(__name__)
+
 #: How many records are read before they are written.
 BATCH = 500
+#: ... or how many bytes of the file, if that is less.
+BATCH_BYTES = 8 << 20
 #: How many problems of one file a report lists; the rest is counted.
 MOST_PROBLEMS = 1_000
 
@@ -49,12 +55,16 @@ class FileOutcome(StrEnum):
 
 @dataclass(slots=True)
 class FileReport:
-    """What became of one file. `session` is KIND:ID, "" if it became none; `children` counts sub-agents."""
+    """What became of one file. `session` is KIND:ID, "" if it became none; `children` counts sub-agents.
+
+    A file that holds records of several sessions names the others in `other_sessions`.
+    """
 
     path: str
     format: str = ""
     outcome: FileOutcome = FileOutcome.IGNORED
     session: str = ""
+    other_sessions: list[str] = field(default_factory=list)
     entries: int = 0
     children: int = 0
     redactions: int = 0
@@ -102,9 +112,18 @@ class Importer:
             with transaction.atomic():
                 _FileImport(self, path, found, report).run()
         except OSError as error:
-            report.outcome = FileOutcome.FAILED
-            report.add_problem(Problem(Severity.LOST, 0, f"the file could not be read: {error.strerror}"))
+            self._fail(report, f"the file could not be read: {error.strerror}")
+        except Exception as error:  # whatever a file holds, the next one is read
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{Path(frame.filename).name}:{frame.lineno}"
+            logger.error("a file was not imported: %s at %s", type(error).__name__, place)
+            self._fail(report, f"nothing of the file was kept: {type(error).__name__} at {place}")
         return report
+
+    def _fail(self, report: FileReport, reason: str) -> None:
+        """The reason never quotes the file, and neither does the log: it has not been redacted."""
+        report.outcome, report.session, report.entries, report.redactions = FileOutcome.FAILED, "", 0, 0
+        report.add_problem(Problem(Severity.LOST, 0, reason))
 
     def hints_of(self, session_id: str) -> tuple[ChildHint, ...]:
         return self._hints.get(session_id, ())
@@ -124,6 +143,8 @@ class _FileImport:
         self.rows: dict[Key, ImportedSession] = {}
         self.outcomes: set[SyncOutcome] = set()
         self.children: set[Key] = set()
+        self.written: set[Key] = set()
+        self.written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
     def run(self) -> None:
         last_ordinal = self._summarise()
@@ -132,11 +153,13 @@ class _FileImport:
         self._lock()
         for key in self._in_order():
             self._sync(key, Delivery(facts=self._first_facts(key)))
+            if self._is_latest(key):
+                self._keep_extent(key)
         for key, buffer in self._batches(last_ordinal):
             delivery = Delivery(entries=buffer.entries, usages=buffer.usages, records=buffer.records)
             self._sync(key, delivery)
         for key in self._in_order():
-            self._sync(key, Delivery(facts=self.summaries[key].last))
+            self._sync(key, Delivery(facts=self.summaries[key].last if key in self.written else None))
         for summary in self.summaries.values():
             for hint in summary.children:
                 self._sync_told(summary, hint)
@@ -157,7 +180,11 @@ class _FileImport:
                 self.report.add_problem(problem)
         found = fold.summaries()
         self.run_.remember(found)
-        self.summaries = {(one.session_id, one.agent_id): one for one in found}
+        self.summaries = {
+            (one.session_id, one.agent_id): one
+            for one in found
+            if one.entries and one.agent_id not in self.own_files
+        }
         return last
 
     def _lock(self) -> None:
@@ -203,21 +230,27 @@ class _FileImport:
     def _batches(self, last_ordinal: int) -> Iterator[tuple[Key, _Buffer]]:
         """The second reading: what is to be written, a batch of records at a time, by session."""
         buffers: dict[Key, _Buffer] = defaultdict(_Buffer)
-        count = 0
+        count = begun = 0
         for record in self._records():
             if record.ordinal > last_ordinal:
                 break
             if record.record is None:
                 continue
-            buffer = buffers[record.session_id, record.agent_id]
+            key = (record.session_id, record.agent_id)
+            if key not in self.summaries:  # what an agent's own file tells, or a session of which nothing is
+                key = (record.session_id, "")
+            if key not in self.summaries:
+                continue
+            buffer = buffers[key]
             buffer.records.append(record.record)
             buffer.entries.extend(record.entries)
             if record.usage is not None:
                 buffer.usages.append(record.usage)
             count += 1
-            if count % BATCH == 0:
+            if count >= BATCH or record.end - begun >= BATCH_BYTES:
                 yield from buffers.items()
                 buffers.clear()
+                count, begun = 0, record.end
         yield from buffers.items()
 
     def _sync(self, key: Key, delivery: Delivery) -> None:
@@ -242,6 +275,8 @@ class _FileImport:
         self.children.add(key)
         if key in self.summaries or hint.agent_id in self.own_files or not hint.call_id:
             return
+        if (parent.session_id, parent.agent_id) not in self.written:
+            return
         known = self._find(key) or self._find_by_call(key, hint)
         started = self._started(key, hint)
         if started is None or (known and self._has_records(known)):
@@ -250,7 +285,7 @@ class _FileImport:
             tenant_id=self.run_.tenant_id,
             session_id=known,
             placement=self.run_.placement,
-            task=told_task_of(hint, parent, started, now=self.run_.now),
+            task=told_task_of(hint, parent, started, otherwise=self.written_at),
             actor=self.run_.actor,
             parent_id=started.id if started.kind == "background_task" else None,
         )
@@ -274,9 +309,10 @@ class _FileImport:
             tenant_id=self.run_.tenant_id,
             session_id=known,
             placement=self.run_.placement,
-            chat=chat_of(self.summaries[key], label=self.format.label, now=self.run_.now),
+            chat=chat_of(self.summaries[key], label=self.format.label, otherwise=self.written_at),
             actor=self.run_.actor,
             delivery=delivery,
+            is_latest=self._is_latest(key),
         )
 
     def _sync_child(self, key: Key, known: uuid.UUID | None, delivery: Delivery) -> Synced:
@@ -286,11 +322,19 @@ class _FileImport:
             tenant_id=self.run_.tenant_id,
             session_id=known,
             placement=self.run_.placement,
-            task=task_of(self.summaries[key], hint, started, label=self.format.label, now=self.run_.now),
+            task=task_of(self.summaries[key], hint, started, self.format.label, otherwise=self.written_at),
             actor=self.run_.actor,
             parent_id=started.id if started and started.kind == "background_task" else None,
             delivery=delivery,
+            is_latest=self._is_latest(key),
         )
+
+    def _is_latest(self, key: Key) -> bool:
+        """Whether the file says at least as much as what the row was made of; an older copy does not."""
+        row, summary = self._row(key), self.summaries[key]
+        if row is None or row.last_at is None or key in self.written:
+            return True
+        return (summary.last_at or row.last_at, summary.records) >= (row.last_at, row.record_count)
 
     def _started(self, key: Key, hint: ChildHint | None) -> Started | None:
         """The session of ours that started this sub-agent, and by which entry; None while it is not here."""
@@ -309,6 +353,14 @@ class _FileImport:
                 return None
             self.rows[key] = row
         return self.rows[key]
+
+    def _keep_extent(self, key: Key) -> None:
+        """What the row now says comes from this file: remember how far that reaches."""
+        row, summary = self.rows[key], self.summaries[key]
+        self.written.add(key)
+        if (row.last_at, row.record_count) != (summary.last_at, summary.records):
+            row.last_at, row.record_count = summary.last_at, summary.records
+            row.save(update_fields=["last_at", "record_count"])
 
     def _find(self, key: Key) -> uuid.UUID | None:
         row = self._row(key)
@@ -335,10 +387,14 @@ class _FileImport:
                 setattr(row, name, value)
             row.save(update_fields=list(told))
 
+    def _name(self, key: Key) -> str:
+        return f"{'background_task' if key[1] else 'chat'}:{self._find(key)}"
+
     def _conclude(self) -> None:
-        report, first = self.report, next(iter(self.summaries))
-        kind = "background_task" if first[1] else "chat"
-        report.session = f"{kind}:{self._find(first)}"
+        report = self.report
+        first, *others = sorted(self.summaries, key=lambda key: (bool(key[1]), key[0] != self.path.stem))
+        report.session = self._name(first)
+        report.other_sessions = [self._name(key) for key in others if not key[1]]
         report.children = len((self.children | {key for key in self.summaries if key[1]}) - {first})
         if SyncOutcome.CREATED in self.outcomes:
             report.outcome = FileOutcome.IMPORTED

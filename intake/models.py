@@ -14,6 +14,7 @@ class ImportedSession(TenantOwned):
     `agent_id` is "" for the session itself and the sub-agent's id for a child, or "call:" and the id of the
     call while only that is known. What the session that started a child told of it is kept for when the
     child's own file comes alone: the agent that started it ("": the session), the call, and the outcome.
+    `last_at` and `record_count` say how far the file reached that the row was last made of.
     """
 
     source = models.CharField(max_length=30)
@@ -22,6 +23,8 @@ class ImportedSession(TenantOwned):
     parent_agent_id = models.CharField(max_length=200, blank=True)
     call_id = models.CharField(max_length=200, blank=True)
     outcome = models.CharField(max_length=20, blank=True)
+    last_at = models.DateTimeField(null=True)
+    record_count = models.PositiveIntegerField(default=0)
     session_kind = models.CharField(max_length=40)
     session_id = models.UUIDField()
 

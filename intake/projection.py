@@ -34,7 +34,11 @@ CHAT_STATUS = {
     TurnState.ASKED: ChatStatus.AWAITING_YOU,
 }
 #: What the record of the session that started a sub-agent says of its end.
-OUTCOMES = {"completed": TaskStatus.COMPLETED, "failed": TaskStatus.FAILED}
+OUTCOMES = {
+    "completed": TaskStatus.COMPLETED,
+    "failed": TaskStatus.FAILED,
+    "cancelled": TaskStatus.CANCELLED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,11 @@ def start_of(tenant_id: uuid.UUID, session: tuple[str, uuid.UUID], call_id: str)
     )
 
 
-def chat_of(summary: SessionSummary, *, label: str, now: datetime) -> ImportedChat:
-    """The chat that a session is. It is never said to be ended, nor at work: a file cannot tell."""
+def chat_of(summary: SessionSummary, *, label: str, otherwise: datetime) -> ImportedChat:
+    """The chat that a session is, never said to be ended, nor at work. Without times it is of `otherwise`."""
     status = CHAT_STATUS[summary.state]
     asked = status == ChatStatus.AWAITING_YOU
-    at = summary.last_message_at or summary.last_at or now
+    at = summary.last_message_at or summary.last_at or otherwise
     return ImportedChat(
         title=summary.title or f"{label} session {summary.session_id[:8]}",
         status=status,
@@ -91,12 +95,17 @@ def chat_of(summary: SessionSummary, *, label: str, now: datetime) -> ImportedCh
 
 
 def task_of(
-    summary: SessionSummary, hint: ChildHint | None, started: Started | None, *, label: str, now: datetime
+    summary: SessionSummary,
+    hint: ChildHint | None,
+    started: Started | None,
+    label: str,
+    *,
+    otherwise: datetime,
 ) -> ImportedTask:
     """The task that a sub-agent is: what its starter says of its end counts before its own file."""
     status, outcome = _task_status(summary, hint)
     ended = status != TaskStatus.UNKNOWN
-    at = summary.last_at or now
+    at = summary.last_at or otherwise
     agent_type = hint.agent_type if hint else ""
     return ImportedTask(
         title=(hint.title if hint else "")
@@ -119,11 +128,13 @@ def task_of(
     )
 
 
-def told_task_of(hint: ChildHint, parent: SessionSummary, started: Started, *, now: datetime) -> ImportedTask:
+def told_task_of(
+    hint: ChildHint, parent: SessionSummary, started: Started, *, otherwise: datetime
+) -> ImportedTask:
     """The task of a sub-agent of which no records are here: what its starter's transcript says of it."""
     status = OUTCOMES.get(hint.outcome, TaskStatus.UNKNOWN)
-    said = f"recorded that it {hint.outcome}" if hint.outcome in OUTCOMES else "recorded no end of it"
-    at = started.result_at or started.at or parent.last_at or now
+    said = f"recorded: {hint.outcome}" if hint.outcome in OUTCOMES else "recorded no end of it"
+    at = started.result_at or started.at or parent.last_at or otherwise
     return ImportedTask(
         title=hint.title or hint.agent_type or "Sub-agent",
         status=status,
@@ -151,7 +162,7 @@ def _source(started: Started | None) -> Source | None:
 
 def _task_status(summary: SessionSummary, hint: ChildHint | None) -> tuple[TaskStatus, Evidence | None]:
     if hint and hint.outcome in OUTCOMES:
-        said = Evidence("Outcome", f"the session that started it recorded that it {hint.outcome}")
+        said = Evidence("Outcome", f"the session that started it recorded: {hint.outcome}")
         return OUTCOMES[hint.outcome], said
     if summary.state == TurnState.TURN_OVER and summary.evidence.is_certain:
         return TaskStatus.COMPLETED, None

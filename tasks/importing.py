@@ -67,8 +67,11 @@ def sync_imported_task(
     actor: Actor,
     parent_id: uuid.UUID | None = None,
     delivery: Delivery | None = None,
+    is_latest: bool = True,
 ) -> Synced:
     """Create the task of an imported sub-agent (`session_id` None), or bring it up to date.
+
+    Of records that are not the latest, only entries that the transcript lacks are taken.
 
     When nothing is new, nothing is written, counted or announced. The placement and the parent count when the
     task is created. A task that was dismissed here stays so. Raises ValueError for a status that no record
@@ -81,7 +84,7 @@ def sync_imported_task(
     locked = lock_task(tenant_id, session_id)
     row = locked.task
     appended = append_delivery(tenant_id, (KIND, row.pk), delivery or Delivery())
-    values = _columns(tenant_id, task)
+    values = _columns(tenant_id, task) if is_latest else {}
     had_ended = row.status in ENDED
     if row.status not in IMPORTED_STATUSES:
         values = {name: value for name, value in values.items() if name not in _STATE_COLUMNS}
