@@ -47,8 +47,8 @@ class TurnState(StrEnum):
 class TurnHint:
     """What one record says about the turn, by which rule, and what was seen that the rule speaks of.
 
-    `headline` is the text of an error or of a question and is not redacted. `is_certain` is False where the
-    format does not say that a turn ended and the rule goes by what came last.
+    `headline` is the whole text of an error or of a question, neither redacted nor cut. `is_certain` is False
+    where the format does not say that a turn ended and the rule goes by what came last.
     """
 
     state: TurnState
@@ -70,7 +70,10 @@ class TitleRank(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TitleHint:
-    """A text that may name the session. With a `leaf` it counts only if the file holds that record."""
+    """A text that may name the session, neither redacted nor cut.
+
+    With a `leaf` it counts only if the file holds that record.
+    """
 
     rank: TitleRank
     text: str = field(repr=False)
@@ -82,8 +85,9 @@ class ChildHint:
     """A sub-agent of the record's session, as records tell of it.
 
     `parent` is the agent that started it, "" for the session itself. Hints about one call or one agent come
-    in pieces and are merged. `call_id` is the tool call that started it. `outcome` is "", `running`,
-    `completed` or `failed`. `prompt_mark` stands for the text that it was started with (see `prompt_mark`).
+    in pieces and are merged. `call_id` is the tool call that started it. `title` is neither redacted nor cut.
+    `outcome` is "", `running`, `completed` or `failed`. `prompt_mark` stands for the text that it was started
+    with (see `prompt_mark`).
     """
 
     call_id: str = ""

@@ -22,7 +22,7 @@ from intake.readers.claude_messages import (
     read_user,
 )
 from intake.readers.claude_notes import read_note
-from intake.readers.fields import Object, object_of, text_of, time_of
+from intake.readers.fields import Object, name_of, object_of, text_of, time_of
 from intake.readers.jsonl import Decoded, Splitter
 
 KEY = "claude_code"
@@ -235,16 +235,16 @@ def _entry_key(record: Object, ordinal: int) -> str:
 
 
 def _facts(body: Object, source: Object, repo: str) -> RunFacts:
-    model = text_of(object_of(source, "message"), "model")
-    branch = text_of(body, "gitBranch")
+    model = name_of(object_of(source, "message"), "model")
+    branch = name_of(body, "gitBranch")
     return RunFacts(
         origin=_ORIGINS.get(text_of(body, "entrypoint"), ""),
         runtime=KEY,
-        model="" if model == SYNTHETIC else model[:100],
+        model="" if model == SYNTHETIC else model,
         repo=repo,
-        branch="" if branch == "HEAD" else branch[:300],
-        cwd=text_of(body, "cwd")[:1000],
-        version=text_of(body, "version")[:50],
+        branch="" if branch == "HEAD" else branch,
+        cwd=text_of(body, "cwd"),
+        version=name_of(body, "version"),
     )
 
 

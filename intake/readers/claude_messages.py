@@ -10,8 +10,8 @@ from audit.entries import JSON, EntryKind, NewEntry, Role, Usage
 from intake.readers.base import ChildHint, Problem, TitleHint, TitleRank, TurnHint, TurnState, prompt_mark
 from intake.readers.claude_blocks import blocks_of, content_text, placeholder
 from intake.readers.claude_edits import read_edit
-from intake.readers.claude_texts import TextClass, UserText, classify, one_line
-from intake.readers.fields import Object, number_of, object_of, objects_of, text_of
+from intake.readers.claude_texts import TextClass, UserText, classify, naming
+from intake.readers.fields import Object, name_of, number_of, object_of, objects_of, text_of
 
 AGENT_TOOLS = frozenset({"Task", "Agent"})
 SYNTHETIC = "<synthetic>"
@@ -19,6 +19,8 @@ _CALL_BLOCKS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _TURN_ENDS = frozenset({"end_turn", "stop_sequence", "max_tokens", "model_context_window_exceeded"})
 _EXIT_CODE = re.compile(r"(?:Error: )?Exit code (-?\d{1,9})\b")
 _INJECTED_FLAGS = ("isMeta", "isCompactSummary", "isVisibleInTranscriptOnly")
+# A description that is longer is not one; it bounds what is held of each sub-agent.
+_LONGEST_TITLE = 10_000
 _REJECTED = ("The user doesn't want to proceed with this tool use", "User rejected")
 
 
@@ -71,10 +73,10 @@ class CallNames:
 
 def read_assistant(record: Object, meaning: Meaning, names: CallNames) -> None:
     message = object_of(record, "message")
-    model = text_of(message, "model")
+    model = name_of(message, "model")
     is_error = record.get("isApiErrorMessage") is True
     meaning.message_id = text_of(message, "id")[:200] or meaning.key
-    meaning.model = "" if model == SYNTHETIC else model[:100]
+    meaning.model = "" if model == SYNTHETIC else model
     for index, block in blocks_of(message):
         _assistant_block(block, index, meaning, names, is_error, model == SYNTHETIC)
     meaning.turn = _turn_of_assistant(message, meaning, is_error, model == SYNTHETIC)
@@ -113,7 +115,7 @@ def _assistant_block(
 
 
 def _call(block: Object, index: int, meaning: Meaning, names: CallNames) -> None:
-    call_id, name = text_of(block, "id")[:200], text_of(block, "name")[:200]
+    call_id, name = text_of(block, "id")[:200], name_of(block, "name")
     names.remember(call_id, name)
     arguments = block.get("input")
     values = object_of(block, "input")
@@ -131,8 +133,8 @@ def _call(block: Object, index: int, meaning: Meaning, names: CallNames) -> None
         meaning.children.append(
             ChildHint(
                 call_id=call_id,
-                title=one_line(text_of(values, "description")),
-                agent_type=text_of(values, "subagent_type")[:100],
+                title=naming(text_of(values, "description"), _LONGEST_TITLE),
+                agent_type=name_of(values, "subagent_type"),
                 outcome="running",
                 prompt_mark=prompt_mark(text_of(values, "prompt")),
             )
@@ -142,11 +144,11 @@ def _call(block: Object, index: int, meaning: Meaning, names: CallNames) -> None
 def _turn_of_assistant(
     message: Object, meaning: Meaning, is_error: bool, is_synthetic: bool
 ) -> TurnHint | None:
-    stop = text_of(message, "stop_reason")
+    stop = name_of(message, "stop_reason")
     last = meaning.entries[-1] if meaning.entries else None
     call = next((entry for entry in reversed(meaning.entries) if entry.kind is EntryKind.TOOL_CALL), None)
     if is_error:
-        headline = one_line(last.text if last else "")
+        headline = naming(last.text if last else "")
         return TurnHint(TurnState.FAILED, "api_error_message", "isApiErrorMessage", headline)
     if is_synthetic:
         return None
@@ -166,7 +168,7 @@ def _question(call: NewEntry) -> str:
     arguments = call.arguments
     if call.tool_name != "AskUserQuestion" or not isinstance(arguments, dict):
         return ""
-    return one_line(
+    return naming(
         " / ".join(text_of(question, "question") for question in objects_of(arguments, "questions"))
     )
 
@@ -179,12 +181,12 @@ def read_user(record: Object, meaning: Meaning, names: CallNames) -> None:
     for index, block in results:
         _result(block, index, typed, meaning, names)
         meaning.turn = TurnHint(TurnState.IN_TURN, "tool_result", "the result of a tool")
-    origin = text_of(object_of(record, "origin"), "kind")
+    origin = name_of(object_of(record, "origin"), "kind")
     is_injected = any(record.get(key) is True for key in _INJECTED_FLAGS)
     others = [pair for pair in blocks if text_of(pair[1], "type") != "tool_result"]
     read_typed(others, meaning, is_injected or origin not in ("", "human"))
     if origin not in ("", "human") and others and not is_injected:
-        meaning.turn = TurnHint(TurnState.IN_TURN, "prompt", f"a prompt from {origin[:40]}")
+        meaning.turn = TurnHint(TurnState.IN_TURN, "prompt", f"a prompt from {origin}")
 
 
 def read_typed(blocks: list[tuple[int, dict[str, JSON]]], meaning: Meaning, is_injected: bool) -> None:
@@ -288,8 +290,8 @@ def _child_result(result: Object, call_id: str, tool: str, is_error: bool, meani
         ChildHint(
             call_id=call_id,
             agent_id=agent_id,
-            title=one_line(text_of(result, "description")),
-            agent_type=text_of(result, "agentType")[:100],
+            title=naming(text_of(result, "description"), _LONGEST_TITLE),
+            agent_type=name_of(result, "agentType"),
             outcome="failed" if is_error else "running" if is_running else "completed",
         )
     )
@@ -300,16 +302,16 @@ def _result_data(record: Object, result: Object, text: str, is_error: bool) -> d
     code = _EXIT_CODE.match(text) if is_error else None
     if code:
         data["exit_code"] = int(code[1])
-    denial = text_of(record, "toolDenialKind") or (
+    denial = name_of(record, "toolDenialKind") or (
         "user-rejected" if is_error and text.startswith(_REJECTED) else ""
     )
     if denial:
-        data["denied"] = denial[:100]
+        data["denied"] = denial
     if result.get("interrupted") is True:
         data["interrupted"] = True
     for name, key in (("agent_id", "agentId"), ("background_id", "backgroundTaskId")):
-        if text_of(result, key):
-            data[name] = text_of(result, key)[:200]
+        if name_of(result, key):
+            data[name] = name_of(result, key)
     return data
 
 

@@ -6,8 +6,8 @@ from audit.entries import JSON, EntryKind
 from intake.readers.base import Problem, Severity, TitleHint, TitleRank, TurnHint, TurnState
 from intake.readers.claude_blocks import blocks_of, content_text
 from intake.readers.claude_messages import Meaning, read_typed
-from intake.readers.claude_texts import TextClass, classify, one_line
-from intake.readers.fields import Object, number_of, object_of, text_of
+from intake.readers.claude_texts import TextClass, classify, naming
+from intake.readers.fields import Object, name_of, number_of, object_of, text_of
 
 # Kept as they are, with nothing in them to show.
 SILENT_TYPES = frozenset(
@@ -65,9 +65,13 @@ _TITLES = {
 }
 
 
+# A recap that is longer is not one. It bounds what waits for the record that a summary speaks of.
+_LONGEST_TITLE = 10_000
+
+
 def _title(kind: str, record: Object, meaning: Meaning) -> None:
     rank, key = _TITLES[kind]
-    text = one_line(text_of(record, key))
+    text = naming(text_of(record, key), _LONGEST_TITLE)
     if text:
         # A summary may speak of another session: it counts only where the record that it ends at is here.
         leaf = (text_of(record, "leafUuid") or "?") if rank is TitleRank.SUMMARY else ""
@@ -77,7 +81,7 @@ def _title(kind: str, record: Object, meaning: Meaning) -> None:
 def _link(kind: str, record: Object, meaning: Meaning) -> None:
     if kind == "pr-link":
         number = number_of(record, "prNumber")
-        meaning.repo = text_of(record, "prRepository")[:300]
+        meaning.repo = name_of(record, "prRepository")
         text = f"Pull request {f'#{number} ' if number else ''}{text_of(record, 'prUrl')}".strip()
     else:
         text = f"Published {text_of(record, 'title')} {text_of(record, 'frameUrl')}".strip()
@@ -132,7 +136,7 @@ def _compacted(record: Object, meaning: Meaning) -> None:
 def _api_error(record: Object, meaning: Meaning) -> None:
     attempt, limit = number_of(record, "retryAttempt"), number_of(record, "maxRetries")
     what = _error_text(record.get("error")) or "The model's API failed"
-    headline = one_line(what)
+    headline = naming(what)
     tried = f" (attempt {attempt} of {limit})" if attempt is not None and limit else ""
     meaning.add(EntryKind.ERROR, 0, role="system", text=f"{what}{tried}", is_error=True)
     if attempt is not None and limit is not None and attempt >= limit:
@@ -187,7 +191,7 @@ def _queued(attachment: Object, meaning: Meaning) -> None:
 
 
 def _hook_decision(attachment: Object, meaning: Meaning) -> None:
-    decision = text_of(attachment, "decision")
+    decision = name_of(attachment, "decision")
     said = {"allow": "Allowed by a hook", "deny": "Denied by a hook"}.get(decision, "A hook decided")
     meaning.add(
         EntryKind.APPROVAL,
@@ -195,7 +199,7 @@ def _hook_decision(attachment: Object, meaning: Meaning) -> None:
         role="system",
         text=said,
         call_id=text_of(attachment, "toolUseID")[:200],
-        data={"decision": decision[:40], "by": "hook"},
+        data={"decision": decision, "by": "hook"},
     )
 
 
@@ -237,4 +241,4 @@ def _file(kind: str, attachment: Object, meaning: Meaning) -> None:
     body = text_of(inside, "content") or text_of(attachment, "snippet") or text_of(attachment, "planContent")
     text = f"{_FILES[kind]} {text_of(attachment, 'displayPath') or path}".strip()
     text = f"{text}\n\n{body}" if body else text
-    meaning.add(EntryKind.SYSTEM, 0, role="system", text=text, path=path[:1000], is_meta=True)
+    meaning.add(EntryKind.SYSTEM, 0, role="system", text=text, path=path, is_meta=True)

@@ -16,7 +16,7 @@ class TextClass(Enum):
 
 @dataclass(frozen=True, slots=True)
 class UserText:
-    """A text, made readable, and what it is. `title` is the part that a person wrote, on one line."""
+    """A text, made readable, and what it is. `title` is the part of it that a person wrote, whole."""
 
     is_a: TextClass
     text: str = field(repr=False)
@@ -55,13 +55,15 @@ def classify(text: str) -> UserText:
     written = _INJECTED_BLOCK.sub("", bare).strip() if "<" in bare else bare
     if not written:
         return UserText(TextClass.INJECTED, text)
-    return UserText(TextClass.PROMPT, text, one_line(written))
+    return UserText(TextClass.PROMPT, text, naming(written))
 
 
-def one_line(text: str, limit: int = 200) -> str:
-    """The text on one line, cut at `limit` characters with a sign that it was."""
-    flat = " ".join(text[: limit * 8].split())
-    return flat if len(flat) <= limit else flat[: limit - 1].rstrip() + "…"
+def naming(text: str, limit: int = 1 << 20) -> str:
+    """A text that may serve as a title or a headline: the whole of it, or "" if it is blank or too long.
+
+    It is neither cut nor put on one line. Both are done after redaction, which has to see a secret whole.
+    """
+    return text if len(text) <= limit and not text.isspace() else ""
 
 
 def _marked(text: str) -> UserText | None:
@@ -75,7 +77,7 @@ def _marked(text: str) -> UserText | None:
     tags = _tags(text, _COMMAND_TAGS + _OUTPUT_TAGS)
     line = _command_line(tags)
     if line:
-        return UserText(TextClass.COMMAND, line, one_line(line), tags)
+        return UserText(TextClass.COMMAND, line, naming(line), tags)
     if any(name in tags for name in _OUTPUT_TAGS):
         outputs = (tags.get(name, "") for name in _OUTPUT_TAGS)
         return UserText(TextClass.OUTPUT, "\n".join(part for part in outputs if part), tags=tags)

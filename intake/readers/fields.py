@@ -8,12 +8,22 @@ from audit.entries import JSON
 type Object = Mapping[str, JSON]
 
 _NOTHING: dict[str, JSON] = {}
+_LONGEST_NAME = 1_000
 _LATEST_MS = 253_402_300_799_000
 
 
 def text_of(owner: Object, key: str) -> str:
     value = owner.get(key)
     return value if isinstance(value, str) else ""
+
+
+def name_of(owner: Object, key: str) -> str:
+    """A text that names something, whole: one of over 1,000 characters is no name and reads as absent.
+
+    It is never cut. What is cut before it is redacted may end in the part of a secret that no rule knows.
+    """
+    text = text_of(owner, key)
+    return text if len(text) <= _LONGEST_NAME else ""
 
 
 def object_of(owner: Object, key: str) -> dict[str, JSON]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from intake.readers.fields import text_of
+from intake.readers.fields import name_of, text_of
 from intake.readers.jsonl import Splitter
 
 _META_LIMIT = 64 * 1024
@@ -31,8 +31,8 @@ def meta_of(agent_file: Path) -> AgentMeta:
     if not isinstance(value, dict):
         return AgentMeta()
     return AgentMeta(
-        text_of(value, "agentType")[:100],
-        " ".join(text_of(value, "description").split())[:200],
+        name_of(value, "agentType"),
+        text_of(value, "description"),
         text_of(value, "toolUseId")[:200],
     )
 

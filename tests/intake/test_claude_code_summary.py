@@ -22,7 +22,7 @@ def test_the_title_is_the_first_text_that_a_person_wrote() -> None:
     session.user("<local-command-stdout></local-command-stdout>")
     session.user("<system-reminder>Mind</system-reminder>\nFix   the\nprices")
     session.user("And the tax")
-    assert session.summary.title == "Fix the prices"
+    assert session.summary.title == "Fix   the\nprices"
 
 
 def test_a_generated_title_beats_the_prompt_and_a_custom_one_beats_both_the_last_one_of_each() -> None:
@@ -46,11 +46,17 @@ def test_a_summary_names_the_session_only_if_it_ends_at_one_of_its_records(leaf:
     assert session.summary.title == title
 
 
-def test_a_long_prompt_is_cut_to_a_title() -> None:
+def test_a_title_is_the_whole_text_with_its_lines_until_it_is_redacted() -> None:
     session = Session()
-    session.user("word " * 400)
-    assert len(session.summary.title) == 200
-    assert session.summary.title.endswith("…")
+    session.user("word\n" * 400 + "end")
+    assert session.summary.title == "word\n" * 400 + "end"
+
+
+def test_a_text_of_more_than_a_mebibyte_names_no_session() -> None:
+    session = Session()
+    session.user("x" * (1 << 20) + "x")
+    session.user("Then a task")
+    assert session.summary.title == "Then a task"
 
 
 def test_tokens_of_a_message_count_once_and_as_its_last_record_says() -> None:
@@ -155,7 +161,7 @@ def test_an_api_error_fails_the_turn_and_the_next_answer_mends_it() -> None:
     session = Session()
     session.answer("API Error: 401 no key\nmore", model="<synthetic>", isApiErrorMessage=True)
     assert state(session.summary) == (TurnState.FAILED, "api_error_message")
-    assert session.summary.headline == "API Error: 401 no key more"
+    assert session.summary.headline == "API Error: 401 no key\nmore"
     session.user("Again")
     session.answer("Yes", stop="end_turn")
     assert (session.summary.state, session.summary.headline) == (TurnState.TURN_OVER, "")
