@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import FileResponse, Http404, HttpResponse
 from django.urls import reverse
+from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
 from audit.pages import Fact, find_session, render_session_page, session_context
@@ -21,6 +22,8 @@ from workspace.access import MemberRequest, for_members
 
 #: The actions that the checkpoint's card offers; the others stand in the page's head.
 DECISIONS = {"approve", "skip", "reject"}
+#: Says nothing of what an artifact is, so that no browser tries to show it.
+OPAQUE = "application/octet-stream"
 STEP_LOOKS = {
     StepStatus.PENDING: ("neutral", "circle-dashed"),
     StepStatus.RUNNING: ("active", "loader-circle"),
@@ -61,13 +64,13 @@ def run_detail(request: MemberRequest, run_id: uuid.UUID) -> HttpResponse:
 
     def build() -> dict[str, object]:
         facts = [Fact("Flow", f"{run.snapshot['flow']['name']} (version {run.flow_version})")]
-        facts += [Fact(name, format_arguments(value)) for name, value in run.parameters.items()]
         context = session_context(request, kind, run, extra_facts=facts)
         url = kind.url(run, request.seat.tenant.slug)
         decisions = [action for action in context["actions"] if action.name in DECISIONS]
         return {
             **context,
             "actions": [action for action in context["actions"] if action not in decisions],
+            "parameters": [Fact(name, format_arguments(value)) for name, value in run.parameters.items()],
             "steps": list(_steps(run, url)),
             "checkpoint": _checkpoint(run, decisions),
             "artifacts": list(_artifacts(run, request.seat.tenant.slug)),
@@ -118,11 +121,22 @@ def _checkpoint(run: FlowRun, decisions: list[Action]) -> dict[str, object] | No
         "step_name": step.name,
         "asked_at": run.waiting_since,
         "message": run.checkpoint_message,
-        "content": format_arguments({name: seen[name] for name in ("step", "arguments", "results")}),
+        "parts": list(_parts_of(seen)),
         "content_hash": run.checkpoint_hash,
         "decisions": decisions,
         "waiting_text": "Waiting for somebody who may decide.",
     }
+
+
+def _parts_of(seen: dict[str, Any]) -> Iterator[dict[str, object]]:
+    """All that the decision is bound to; what is about to happen stands open, what led there is folded."""
+    skill = seen["step"]["skill"]
+    yield {"label": f"{skill['name']} ({skill['runtime']})", "text": skill["body"], "is_open": True}
+    if seen["arguments"]:
+        yield {"label": "Arguments", "text": format_arguments(seen["arguments"]), "is_open": True}
+    for result in seen["results"]:
+        label = f"Step {result['position']} {result['name']}: {result['status']}"
+        yield {"label": label, "text": format_arguments(result["result"]), "is_open": False}
 
 
 def _artifacts(run: FlowRun, slug: str) -> Iterator[dict[str, object]]:
@@ -145,8 +159,10 @@ def artifact_download(request: MemberRequest, run_id: uuid.UUID, artifact_id: uu
     )
     if artifact is None:
         raise Http404("no such artifact")
-    if artifact.file:
-        return FileResponse(artifact.file.open("rb"), as_attachment=True, filename=artifact.name)  # type: ignore[return-value]
-    response = HttpResponse(artifact.text, content_type="application/octet-stream")
-    response.headers["Content-Disposition"] = "attachment"
-    return response
+    content: HttpResponse = (
+        FileResponse(artifact.file.open("rb"), content_type=OPAQUE)  # type: ignore[assignment]
+        if artifact.file
+        else HttpResponse(artifact.text, content_type=OPAQUE)
+    )
+    content.headers["Content-Disposition"] = content_disposition_header(True, artifact.name) or "attachment"
+    return content

@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from workspace.forms import SignInForm
 from workspace.models import Membership, Role, User
@@ -19,7 +19,7 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 @sensitive_post_parameters("password")
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Sign in with a password. A link from `manage.py sign_in_link` is the other way in."""
     form = SignInForm(request, data=request.POST or None)
@@ -33,11 +33,11 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 @sensitive_post_parameters()
 @never_cache
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def sign_in_link(request: HttpRequest, token: str) -> HttpResponse:
     """GET shows a button, so that a link preview uses nothing up; POST consumes the link."""
     template = "workspace/sign_in_link.html"
-    if request.method == "GET":
+    if request.method != "POST":
         return render(request, template)
     try:
         user = consume_sign_in_link(token=token)
@@ -55,7 +55,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@require_http_methods(["GET"])
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """The person's only workspace, or the list to choose one from."""
     if not isinstance(request.user, User):

@@ -27,6 +27,7 @@ def test_opening_a_link_uses_nothing_up_and_the_button_signs_in(client: Client, 
     address = f"/sign-in/{create_sign_in_link(email=user.email)}/"
     for _ in range(2):
         assert "button" in client.get(address).content.decode()
+        assert client.head(address).status_code == 200
     assert SignInLink.objects.get().used_at is None
     response = client.post(address, follow=True)
     assert response.redirect_chain[-1][0] == "/w/acme/sessions/"
