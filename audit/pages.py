@@ -53,12 +53,16 @@ class BadWindow(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line of the panel beside a transcript; `earlier` is the first value where it changed."""
+    """One line of the panel beside a transcript; `earlier` is the first value where it changed.
+
+    A duration is given in `seconds` instead of a value.
+    """
 
     label: str
-    value: str
+    value: str = ""
     earlier: str = ""
     url: str = ""
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def _facts(task: BackgroundTask) -> Iterator[Fact]:
     if task.files_touched:
         yield Fact("Files touched", str(task.files_touched))
     if task.started_at and task.finished_at:
-        yield Fact("Took", str(task.finished_at - task.started_at).partition(".")[0])
+        yield Fact("Took", seconds=(task.finished_at - task.started_at).total_seconds())
 
 
 def _review(task: BackgroundTask, decisions: list[Action]) -> dict[str, Any] | None:
