@@ -18,6 +18,9 @@ if _runner:
         "hosts": [make_channels_host(REDIS_URL, CHANNELS_SOCKET_TIMEOUT_SECONDS)]
     }
 
+# Where the server of the browser tests finds its files; each runner collects its own.
+STATIC_ROOT = STATIC_ROOT.with_name(f"static-{_runner or 'alone'}")  # noqa: F405
+
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -1,0 +1,77 @@
+"""The web part of the product as a process of its own, over the database of the test run."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from django.core.management import call_command
+from django.db import connection
+
+from config.environment import BASE_DIR, read_database_url
+from tests.config.processes import eventually
+
+READY_SECONDS = 60
+
+
+@contextmanager
+def run_server(log: Path) -> Iterator[str]:
+    """Yields the address of a daphne that serves pages and static files until the block ends."""
+    call_command("collectstatic", interactive=False, verbosity=0)
+    name = quote(str(connection.settings_dict["NAME"]))
+    database_url = urlsplit(read_database_url())._replace(path=f"/{name}").geturl()
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener, log.open("wb") as output:
+        descriptor = listener.fileno()
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "daphne", "--verbosity", "0", "--no-server-name"),
+                *("--fd", str(descriptor), "config.asgi:application"),
+            ],
+            cwd=BASE_DIR,
+            env={
+                **os.environ,
+                "DJANGO_SETTINGS_MODULE": "config.settings_test",
+                "DATABASE_URL": database_url,
+            },
+            pass_fds=[descriptor],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            _wait_until_it_answers(address, process, log)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+            # Its connections end a moment later. Until then, as with ours open, the database cannot be dropped.
+            eventually(_is_database_ours_alone)
+            connection.close()
+
+
+def _is_database_ours_alone() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        return bool(cursor.fetchone() == (0,))
+
+
+def _wait_until_it_answers(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """The socket listens already, so one request waits for the first answer."""
+    try:
+        with urllib.request.urlopen(f"{address}/sign-in/", timeout=READY_SECONDS) as answer:  # noqa: S310
+            assert answer.status == 200
+    except OSError as error:
+        raise AssertionError(
+            f"the server did not answer ({error}, exit code {process.poll()}):\n{log.read_text()}"
+        ) from error

@@ -1,0 +1,210 @@
+"""Every page in a browser: no accessibility violation, no policy violation, nothing beside the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import Page, expect
+
+from audit.entries import EntryKind, NewEntry
+from audit.models import Transcript
+from audit.services import append_entries
+from config.demo.stage import OWNER
+from sessions_app.registry import get_kind
+from tests.browser.visits import PHONE, WIDE, Visits, overflow, violations
+from tests.test_seats import ROUTES
+from workspace.models import Initiative, Plan, Tenant, User
+from workspace.services import create_sign_in_link, create_tenant
+
+pytestmark = pytest.mark.browser
+
+#: One of everything that a transcript draws, with words that are longer than a phone is wide.
+LONG = "averylongwordwithoutanyplacetobreak" * 6
+MARKDOWN = f"""## Findings
+
+- `{LONG}`
+- see <https://example.com/{LONG}>
+
+#### Details
+
+| | a | b |
+|-|---|---|
+| x | {LONG} | 2 |
+
+```python
+@cache
+def total(items: list[int]) -> int:  # sums
+    return sum(items) + 0x10 if items else None
+```
+
+```diff
+- old
++ new
+```
+
+> quoted **words**, ~~gone~~
+"""
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def entries() -> list[NewEntry]:
+    def made(kind: EntryKind, name: str, **fields: Any) -> NewEntry:
+        return NewEntry(kind=kind, native_id=name, occurred_at=AT, **fields)
+
+    return [
+        made(EntryKind.MESSAGE, "m1", role="user", text=MARKDOWN),
+        made(EntryKind.THINKING, "t1", role="assistant", text="Hm.\n\n# Think"),
+        made(EntryKind.MESSAGE, "m2", role="assistant", text=MARKDOWN, model="claude-opus-4-5"),
+        made(
+            EntryKind.TOOL_CALL,
+            "c1",
+            tool_name="Bash",
+            call_id="c1",
+            arguments={"command": LONG, "n": [1, {}]},
+        ),
+        made(EntryKind.TOOL_RESULT, "r1", call_id="c1", text="\n".join(f"{n} {LONG}" for n in range(60))),
+        made(EntryKind.TOOL_CALL, "c2", tool_name=f"mcp__{LONG}", call_id="c2", arguments=None),
+        made(EntryKind.TOOL_RESULT, "r2", call_id="c2", text="", is_error=True),
+        made(EntryKind.FILE_EDIT, "e1", path=f"src/{LONG}.py", before="a\nb\n", after=f"a\n{LONG}\n"),
+        made(EntryKind.CHECKPOINT, "k1", text="Deploy?"),
+        made(EntryKind.APPROVAL, "a1", text="Approved"),
+        made(EntryKind.STATUS, "s1", text=f"Step 1 {LONG}"),
+        made(EntryKind.SYSTEM, "y1", text="Context was compacted"),
+        made(EntryKind.ERROR, "x1", text=f"Error: {LONG}", is_error=True),
+    ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hard_chat(demo: Tenant, owner: User) -> None:
+    """The transcript of a chat that has everything in it, and a workspace that has nothing."""
+    chat = get_kind("chat").model._default_manager.filter(tenant_id=demo.pk, status="ended").first()
+    append_entries(tenant_id=demo.pk, session=("chat", chat.pk), entries=entries())
+    create_tenant(slug="empty", name="Nothing here", owner=owner)
+
+
+def session_page(kind: str, **fields: Any) -> Callable[[Tenant], str]:
+    """The page of the demo's first session of this kind that has these values."""
+
+    def address(demo: Tenant) -> str:
+        session_kind = get_kind(kind)
+        found = session_kind.model._default_manager.filter(tenant_id=demo.pk, **fields).order_by("pk")
+        return session_kind.url(found[0], demo.slug)
+
+    return address
+
+
+def entry_page(kind: EntryKind) -> Callable[[Tenant], str]:
+    def address(demo: Tenant) -> str:
+        transcript = Transcript.objects.filter(entries__native_id="m1", entries__text=MARKDOWN).get()
+        seq = transcript.entries.filter(kind=kind).latest("seq").seq
+        return reverse("audit:entry-detail", args=[demo.slug, "chat", transcript.session_id, seq])
+
+    return address
+
+
+def place_page(name: str, model: type[Initiative] | type[Plan]) -> Callable[[Tenant], str]:
+    return lambda demo: reverse(name, args=[demo.slug, model.objects.for_tenant(demo.pk).earliest("pk").pk])
+
+
+def plain(name: str, *args: str, query: str = "") -> Callable[[Tenant], str]:
+    return lambda demo: reverse(name, args=args) + query
+
+
+def sign_in_link(demo: Tenant) -> str:
+    return reverse("workspace:sign-in-link", args=[create_sign_in_link(email=OWNER)])
+
+
+LIST = "sessions_app:session-list"
+PAGES: dict[str, tuple[str, Callable[[Tenant], str]]] = {
+    "choose a workspace": ("workspace:home", plain("workspace:home")),
+    "list": (LIST, plain(LIST, "demo")),
+    "list, filtered": (LIST, plain(LIST, "demo", query="?owner=me&not_kind=chat&updated=30d&q=the")),
+    "list, nothing yet": (LIST, plain(LIST, "empty")),
+    "list, no match": (LIST, plain(LIST, "demo", query="?q=nosuchword")),
+    "list, all quiet": (LIST, plain(LIST, "empty", query="?tab=failed")),
+    "list, bad filter": (LIST, plain(LIST, "demo", query=f"?kind=nonsense&{LONG}=1")),
+    "initiatives": ("sessions_app:initiative-list", plain("sessions_app:initiative-list", "demo")),
+    "no initiatives": ("sessions_app:initiative-list", plain("sessions_app:initiative-list", "empty")),
+    "initiative": (
+        "sessions_app:initiative-detail",
+        place_page("sessions_app:initiative-detail", Initiative),
+    ),
+    "plans": ("sessions_app:plan-list", plain("sessions_app:plan-list", "demo")),
+    "plan": ("sessions_app:plan-detail", place_page("sessions_app:plan-detail", Plan)),
+    "run at a checkpoint": ("flows:run-detail", session_page("flow_run", status="paused")),
+    "run that failed": ("flows:run-detail", session_page("flow_run", status="failed")),
+    "run that is complete": ("flows:run-detail", session_page("flow_run", status="completed")),
+    "task in review": ("tasks:task-detail", session_page("background_task", waiting_on="review")),
+    "task with sub-agents": ("tasks:task-detail", session_page("background_task", child_count__gt=0)),
+    "task cut off": ("tasks:task-detail", session_page("background_task", status="unknown")),
+    "chat with everything": ("chats:chat-detail", session_page("chat", status="ended")),
+    "chat that waits": ("chats:chat-detail", session_page("chat", status="awaiting_you")),
+    "entry: call": ("audit:entry-detail", entry_page(EntryKind.TOOL_CALL)),
+    "entry: edit": ("audit:entry-detail", entry_page(EntryKind.FILE_EDIT)),
+    "nothing there": ("", lambda demo: "/nothing/here/"),
+}
+#: Those of somebody who is not signed in.
+OUTSIDE: dict[str, tuple[str, Callable[[Tenant], str]]] = {
+    "sign in": ("workspace:sign-in", plain("workspace:sign-in")),
+    "sign in by link": ("workspace:sign-in-link", sign_in_link),
+}
+
+
+def look_at(page: Page) -> dict[str, Any]:
+    """What is wrong with a page in both themes, wide and on a phone, with all that is folded unfolded.
+
+    Both themes have the same elements: on the second one only the colours are looked at.
+    """
+    page.evaluate("() => document.querySelectorAll('details:not([name])').forEach(one => one.open = true)")
+    seen: dict[str, Any] = {"light": violations(page)}
+    page.emulate_media(color_scheme="dark")
+    seen["dark"] = violations(page, "color-contrast")
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    seen["dark, phone"] = violations(page)
+    seen["beside the screen"] = overflow(page)
+    return seen
+
+
+FINE = {"light": [], "dark": [], "dark, phone": [], "beside the screen": 0}
+
+
+def test_every_route_that_is_a_page_is_looked_at():
+    pages = {name for name, route in ROUTES.items() if route.method == "get"} - {"flows:artifact-download"}
+    assert pages <= {route for route, _ in (*PAGES.values(), *OUTSIDE.values())}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_fine(visits: Visits, demo: Tenant, owner: User, name: str):
+    assert look_at(visits.open(PAGES[name][1](demo), owner)) == FINE
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_page_before_signing_in_is_fine(visits: Visits, demo: Tenant, name: str):
+    assert look_at(visits.open(OUTSIDE[name][1](demo))) == FINE
+
+
+OPENERS = ".facet > summary, .menu > summary, .row:nth-child(3) .evidence > summary"
+
+
+def test_each_filter_and_menu_is_fine_when_open(visits: Visits, demo: Tenant, owner: User):
+    page = visits.open(reverse(LIST, args=["demo"]), owner)
+    for opener in page.locator(OPENERS).all():
+        page.set_viewport_size(WIDE)  # type: ignore[arg-type]
+        opener.click()
+        expect(page.locator("details[name=popover][open]")).to_have_count(1)
+        assert violations(page, within="details[name=popover][open]") == []
+        page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+        assert overflow(page) == 0
+
+
+def test_a_form_that_was_refused_is_fine(visits: Visits):
+    page = visits.open("/sign-in/")
+    page.get_by_label("Email").fill("nobody@example.com")
+    page.get_by_label("Password").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_contain_text("do not belong together")
+    assert look_at(page) == FINE
