@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
-from sessions_app.kinds import SessionModel, session_indexes
+from sessions_app.kinds import Origin, SessionModel, session_indexes
 from workspace.tenancy import TenantQuerySet
 
 
@@ -58,6 +58,7 @@ class Chat(SessionModel):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(status__in=ChatStatus.values), name="chat_status_known"),
+            models.CheckConstraint(condition=Q(origin__in=Origin.values), name="chat_origin_known"),
             models.CheckConstraint(condition=Q(mode__in=ChatMode.values), name="chat_mode_known"),
             models.CheckConstraint(
                 condition=Q(status="ended", ended_at__isnull=False)

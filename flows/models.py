@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 
-from sessions_app.kinds import SessionModel, session_indexes
+from sessions_app.kinds import Origin, SessionModel, session_indexes
 from workspace.tenancy import TenantOwned, TenantQuerySet, name_index
 
 
@@ -38,6 +38,7 @@ class OnFailure(models.TextChoices):
 class Flow(TenantOwned):
     """A template: ordered steps, typed parameters and defaults. `version` moves with each change of it.
 
+    `approver_ids` are the members who may decide the checkpoints of its runs; empty: any member.
     `parameters`: [{"name", "type": "string" | "number" | "boolean", "required", "default", "hidden"}].
     """
 
@@ -61,7 +62,7 @@ class Flow(TenantOwned):
     run_mode = models.CharField(max_length=12, choices=RunMode, default=RunMode.INTERACTIVE)
     max_turns = models.PositiveIntegerField(null=True, blank=True)
     max_minutes = models.PositiveIntegerField(null=True, blank=True)
-    approvers = models.ManyToManyField("workspace.User", blank=True, related_name="+")
+    approver_ids = ArrayField(models.UUIDField(), default=list, blank=True)
     archived_at = models.DateTimeField(null=True, blank=True)
 
     objects = TenantQuerySet["Flow"].as_manager()
@@ -86,7 +87,7 @@ class FlowStep(TenantOwned):
 
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, db_index=False, related_name="steps")
     position = models.PositiveSmallIntegerField()
-    name = models.SlugField(max_length=100)
+    name = models.SlugField(max_length=100, db_index=False)
     skill = models.ForeignKey("agents.Skill", on_delete=models.PROTECT, db_index=False, related_name="+")
     profile = models.ForeignKey(
         "agents.Profile", on_delete=models.PROTECT, null=True, blank=True, db_index=False, related_name="+"
@@ -173,6 +174,8 @@ class FlowRun(SessionModel):
                 condition=Q(step_position__gte=1, step_position__lte=F("step_count")),
                 name="flowrun_step_within_count",
             ),
+            models.CheckConstraint(condition=Q(run_mode__in=RunMode.values), name="flowrun_run_mode_known"),
+            models.CheckConstraint(condition=Q(origin__in=Origin.values), name="flowrun_origin_known"),
             models.CheckConstraint(
                 condition=Q(status="paused", waiting_since__isnull=False) & ~Q(checkpoint_hash="")
                 | (~Q(status="paused") & Q(checkpoint_hash="")),

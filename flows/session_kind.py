@@ -63,7 +63,7 @@ class FlowRunKind(SessionKind):
         RunStatus.REJECTED.value: StatusInfo("Rejected", Tone.PROBLEM, "thumbs-down"),
         RunStatus.CANCELLED.value: StatusInfo("Cancelled", Tone.NEUTRAL, "ban"),
     }
-    text_fields = ("title", "error", "checkpoint_message", "parameters", "snapshot", "evidence")
+    text_fields = ("title", "error", "checkpoint_message", "parameters", "snapshot", "repo", "evidence")
     page = "flows:run-detail"
 
     def live_q(self, moment: Moment) -> Q:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
-from sessions_app.kinds import SessionModel, session_indexes
+from sessions_app.kinds import Origin, SessionModel, session_indexes
 from workspace.tenancy import TenantQuerySet
 
 
@@ -40,6 +40,7 @@ class BackgroundTask(SessionModel):
         waiting(review), completed, failed, cancelled, unknown -> dismissed
         failed, cancelled -> queued (retry)
         running -> unknown (its record stops inside its work) -> completed | failed | running
+        unknown -> cancelled | completed | failed, completed <-> any of these (a grown import)
 
     `parent` is the task that fanned out to this one; the soft `source_*` says which session started it, and
     by which transcript entry. A task that carries a run or a chat's turn mirrors its source's state.
@@ -75,6 +76,7 @@ class BackgroundTask(SessionModel):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(status__in=TaskStatus.values), name="task_status_known"),
+            models.CheckConstraint(condition=Q(origin__in=Origin.values), name="task_origin_known"),
             models.CheckConstraint(
                 condition=Q(status="waiting", waiting_on__in=WaitingOn.values, waiting_since__isnull=False)
                 | (~Q(status="waiting") & Q(waiting_on="", waiting_since__isnull=True)),

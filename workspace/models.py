@@ -125,6 +125,7 @@ class Role(models.TextChoices):
 class Membership(TenantOwned):
     """A person's role in a tenant."""
 
+    # Indexed by person alone: signing in asks for somebody's workspaces before it knows any of them.
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role, default=Role.MEMBER)
 
@@ -194,6 +195,7 @@ class ApiToken(TenantOwned):
     States: valid -> revoked (at once) | expired (time).
     """
 
+    # Indexed by person alone: whoever is deleted takes their tokens in all workspaces along.
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=100)
     prefix = models.CharField(max_length=16)
@@ -225,7 +227,9 @@ class Secret(TenantOwned):
     name = models.CharField(max_length=100)
     sealed = models.BinaryField()
     key_id = models.CharField(max_length=16)
-    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, db_index=False, related_name="+"
+    )
     rotated_at = models.DateTimeField(null=True, blank=True)
 
     objects = TenantQuerySet["Secret"].as_manager()

@@ -8,6 +8,8 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.db.models.functions import Lower
+from django.db.models.lookups import Exact
 from django.utils.text import camel_case_to_spaces
 
 from audit.services import record, redact
@@ -15,7 +17,7 @@ from workspace.actors import Actor
 from workspace.models import Tenant
 from workspace.tenancy import TenantOwned
 
-__all__ = ["change_record", "create_record", "kind_of"]
+__all__ = ["change_record", "create_record", "kind_of", "lock_tenant", "refuse_taken_name"]
 
 
 def kind_of(model: type[models.Model]) -> str:
@@ -23,11 +25,32 @@ def kind_of(model: type[models.Model]) -> str:
     return camel_case_to_spaces(model.__name__).replace(" ", "_")
 
 
+def lock_tenant(tenant_id: uuid.UUID) -> Tenant:
+    """The tenant's row, locked until the transaction ends: who looks for a name and then takes it goes alone.
+
+    Rows that point to the tenant are written meanwhile as ever. Raises Tenant.DoesNotExist.
+    """
+    return Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
+
+
+def refuse_taken_name(
+    model: type[TenantOwned], *, tenant_id: uuid.UUID, name: str, except_id: uuid.UUID | None = None
+) -> None:
+    """Raise ValidationError for a name that another row has, in whatever case. The tenant is locked."""
+    others = model._default_manager.filter(tenant_id=tenant_id)
+    if except_id is not None:
+        others = others.exclude(pk=except_id)
+    # Compared as the unique constraints compare: `iexact` folds other letters than they do.
+    if others.filter(Exact(Lower("name"), Lower(models.Value(name)))).exists():
+        raise ValidationError({"name": f"{model._meta.verbose_name} “{name}” is there already"})
+
+
 @transaction.atomic
 def create_record[M: TenantOwned](obj: M, *, actor: Actor) -> M:
     """Store a new row, its text redacted. Raises ValidationError by field, also for a name that is taken."""
     for field in obj._meta.concrete_fields:
         setattr(obj, field.attname, _redacted(obj.tenant_id, field, getattr(obj, field.attname)))
+    lock_tenant(obj.tenant_id)
     _check(obj)
     obj.save(force_insert=True)
     _record(obj, actor=actor, verb="create", changes={})
@@ -41,6 +64,7 @@ def change_record[M: TenantOwned | Tenant](obj: M, *, values: Mapping[str, Any],
     Returns the row as stored. Raises ValidationError by field; nothing has changed then.
     """
     model = type(obj)
+    lock_tenant(_tenant_of(obj))
     rows: models.QuerySet[M] = model._default_manager.all()  # type: ignore[assignment]
     stored = rows.select_for_update(no_key=True, of=("self",)).get(pk=obj.pk)
     changes: dict[str, tuple[Any, Any]] = {}
@@ -65,6 +89,8 @@ def _check(obj: TenantOwned | Tenant) -> None:
             other = getattr(obj, field.name)
             if isinstance(other, TenantOwned) and other.tenant_id != _tenant_of(obj):
                 raise ValidationError({field.name: "this row belongs to another workspace"})
+    if isinstance(obj, TenantOwned):
+        refuse_taken_name(type(obj), tenant_id=obj.tenant_id, name=str(obj), except_id=obj.pk)
     obj.full_clean()
 
 

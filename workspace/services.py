@@ -16,6 +16,7 @@ from audit.services import record
 from sessions_app.kinds import IllegalMove
 from workspace.actors import SYSTEM, Actor
 from workspace.models import ApiToken, Initiative, Membership, Plan, Role, Secret, SignInLink, Tenant, User
+from workspace.records import create_record, lock_tenant
 from workspace.sealing import seal
 
 __all__ = [
@@ -63,7 +64,7 @@ def create_tenant(*, slug: str, name: str, owner: User, actor: Actor = SYSTEM) -
 @transaction.atomic
 def suspend_tenant(*, tenant_id: uuid.UUID, actor: Actor, now: datetime | None = None) -> Tenant:
     """Shut a workspace: its pages answer 404 to all its members. Raises IllegalMove if it is shut already."""
-    tenant = Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
+    tenant = lock_tenant(tenant_id)
     if tenant.suspended_at is not None:
         raise _illegal(tenant, "suspend_tenant", status="suspended", allowed="lift_suspension")
     _save_suspension(tenant, now or timezone.now(), action="suspend_tenant", actor=actor)
@@ -73,7 +74,7 @@ def suspend_tenant(*, tenant_id: uuid.UUID, actor: Actor, now: datetime | None =
 @transaction.atomic
 def lift_suspension(*, tenant_id: uuid.UUID, actor: Actor) -> Tenant:
     """Open a suspended workspace again, as it was. IllegalMove if it is open."""
-    tenant = Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
+    tenant = lock_tenant(tenant_id)
     if tenant.suspended_at is None:
         raise _illegal(tenant, "lift_suspension", status="open", allowed="suspend_tenant")
     _save_suspension(tenant, None, action="lift_suspension", actor=actor)
@@ -108,7 +109,7 @@ def set_member_role(*, tenant_id: uuid.UUID, user: User, role: str, actor: Actor
     """Make a person a member with this role, or change the role. The last admin stays an admin."""
     if role not in Role.values:
         raise ValidationError({"role": f"{role!r} is no role; choose one of {', '.join(Role.values)}"})
-    Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
+    lock_tenant(tenant_id)
     membership = Membership.objects.for_tenant(tenant_id).filter(user=user).first()
     before = membership.role if membership else None
     if before == role and membership:
@@ -126,7 +127,7 @@ def set_member_role(*, tenant_id: uuid.UUID, user: User, role: str, actor: Actor
 @transaction.atomic
 def remove_member(*, tenant_id: uuid.UUID, user: User, actor: Actor) -> None:
     """End a person's access. Raises Membership.DoesNotExist, or ValidationError for the last admin."""
-    Tenant.objects.select_for_update(no_key=True).get(pk=tenant_id)
+    lock_tenant(tenant_id)
     membership = Membership.objects.for_tenant(tenant_id).get(user=user)
     _refuse_to_lose_the_last_admin(membership)
     _record_membership(membership, user, actor, "remove_member", membership.role, None)
@@ -183,41 +184,17 @@ def _hash_token(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-@transaction.atomic
 def create_initiative(*, tenant_id: uuid.UUID, name: str, summary: str = "", actor: Actor) -> Initiative:
-    initiative = Initiative(tenant_id=tenant_id, name=name, summary=summary)
-    initiative.full_clean()
-    initiative.save()
-    record(
-        tenant_id=tenant_id,
-        actor=actor,
-        action="create_initiative",
-        object_kind="initiative",
-        object_id=initiative.pk,
-        object_title=name,
-    )
-    return initiative
+    """A lasting goal, its text redacted. Raises ValidationError by field, also for a name that is taken."""
+    return create_record(Initiative(tenant_id=tenant_id, name=name, summary=summary), actor=actor)
 
 
-@transaction.atomic
 def create_plan(
     *, tenant_id: uuid.UUID, name: str, body: str = "", initiative: Initiative | None = None, actor: Actor
 ) -> Plan:
-    """A plan, under an initiative of the same tenant or alone."""
-    if initiative is not None and initiative.tenant_id != tenant_id:
-        raise ValidationError({"initiative": "this initiative belongs to another workspace"})
+    """A plan, under an initiative of the same tenant or alone. As `create_initiative` otherwise."""
     plan = Plan(tenant_id=tenant_id, name=name, body=body, initiative=initiative)
-    plan.full_clean()
-    plan.save()
-    record(
-        tenant_id=tenant_id,
-        actor=actor,
-        action="create_plan",
-        object_kind="plan",
-        object_id=plan.pk,
-        object_title=name,
-    )
-    return plan
+    return create_record(plan, actor=actor)
 
 
 @transaction.atomic
@@ -228,6 +205,7 @@ def set_secret(*, tenant_id: uuid.UUID, name: str, value: str, actor: Actor) -> 
     """
     if reason := refusal(value):
         raise ValidationError({"value": reason})
+    lock_tenant(tenant_id)
     secret = Secret.objects.for_tenant(tenant_id).filter(name=name).first()
     action = "rotate_secret" if secret else "create_secret"
     secret = secret or Secret(tenant_id=tenant_id, name=name, created_by_id=actor.user_id)

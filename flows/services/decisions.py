@@ -15,8 +15,7 @@ from audit.entries import JSON, EntryKind
 from audit.headlines import HEADLINE_LENGTH, make_headline
 from audit.models import DecisionReceipt, Outcome
 from audit.moves import check_move, lock_session
-from audit.services import content_hash, record_decision
-from flows.cleaning import clean_text
+from audit.services import content_hash, record_decision, redact
 from flows.models import FlowRun, RunStatus, StepRun
 from flows.moves import KIND, MOVES, find_current_step, move_step, save_run, step_data, write_line
 from flows.services.runs import cancel_open_steps, complete_locked_run
@@ -173,7 +172,7 @@ def _keep_decision(decision: _Decision, outcome: Outcome, actor: Actor, comment:
         outcome=outcome.value,
         seen=decision.seen,
         decided_by_id=actor.user_id,
-        comment=clean_text(run.tenant_id, comment),
+        comment=redact(tenant_id=run.tenant_id, text=comment),
     )
     said = f": {comment}" if comment.strip() else ""
     return write_line(

@@ -13,13 +13,13 @@ from django.utils import timezone
 
 from agents.models import Profile, Skill
 from audit.entries import JSON
-from audit.services import record
-from flows.cleaning import clean_json
+from audit.services import record, redact_value
 from flows.design import FlowDesign, ParameterDesign, StepDesign, check_design
 from flows.models import Flow, FlowScope, FlowStep
 from sessions_app.kinds import StaleVersion
 from workspace.actors import Actor
-from workspace.models import Initiative, Membership, Plan, Role, User
+from workspace.models import Initiative, Membership, Plan, Role
+from workspace.records import lock_tenant, refuse_taken_name
 from workspace.tenancy import TenantOwned
 
 __all__ = ["archive_flow", "create_flow", "read_design", "update_flow"]
@@ -35,6 +35,8 @@ COLUMNS = (
     "max_turns",
     "max_minutes",
 )
+#: The fields of a step that people write freely, beside its parameters.
+STEP_TEXTS = ("name", "condition", "fallback_step", "checkpoint_message")
 
 
 @transaction.atomic
@@ -98,7 +100,7 @@ def read_design(flow: Flow) -> FlowDesign:
         **{name: getattr(flow, name) for name in COLUMNS},
         parameters=tuple(ParameterDesign.from_json(stored) for stored in flow.parameters),
         steps=tuple(_read_step(step) for step in flow.steps.order_by("position")),
-        approver_ids=frozenset(flow.approvers.values_list("pk", flat=True)),
+        approver_ids=frozenset(flow.approver_ids),
     )
 
 
@@ -112,11 +114,11 @@ def _lock_flow(tenant_id: uuid.UUID, flow_id: uuid.UUID) -> Flow:
 
 def _check(tenant_id: uuid.UUID, design: FlowDesign, flow: Flow | None = None) -> FlowDesign:
     """The design, redacted, once it holds by itself and all that it names is the workspace's own."""
-    check_design(design)
     design = _clean(tenant_id, design)
-    same_name = Flow.objects.for_tenant(tenant_id).filter(name__iexact=design.name)
-    if (same_name.exclude(pk=flow.pk) if flow else same_name).exists():
-        raise ValidationError({"name": f"there is a flow “{design.name}” already"})
+    # After the redaction, which may have made a text longer, or a step's name none.
+    check_design(design)
+    lock_tenant(tenant_id)
+    refuse_taken_name(Flow, tenant_id=tenant_id, name=design.name, except_id=flow.pk if flow else None)
     _refuse_strangers(tenant_id, design)
     return design
 
@@ -144,11 +146,11 @@ def _clean(tenant_id: uuid.UUID, design: FlowDesign) -> FlowDesign:
         "description": design.description,
         "parameters": [parameter.to_json() for parameter in design.parameters],
         "steps": [
-            {"parameters": dict(step.parameters), "checkpoint_message": step.checkpoint_message}
+            {name: getattr(step, name) for name in STEP_TEXTS} | {"parameters": dict(step.parameters)}
             for step in design.steps
         ],
     }
-    clean = cast(Any, clean_json(tenant_id, texts))
+    clean: Any = redact_value(tenant_id=tenant_id, value=texts)
     if not isinstance(clean, dict):
         raise ValidationError({"steps": "this flow's text could not be searched for credentials"})
     return replace(
@@ -167,8 +169,8 @@ def _write(flow: Flow, design: FlowDesign) -> None:
     flow.scope = FlowScope.GLOBAL
     if design.initiative_id or design.plan_id:
         flow.scope = FlowScope.INITIATIVE if design.initiative_id else FlowScope.PLAN
+    flow.approver_ids = sorted(design.approver_ids)
     flow.save()
-    flow.approvers.set(User.objects.filter(pk__in=design.approver_ids))
     flow.steps.all().delete()
     FlowStep.objects.bulk_create(
         FlowStep(

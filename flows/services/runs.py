@@ -10,16 +10,16 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import TextChoices
 from django.utils import timezone
 
 from agents.models import Profile, Skill
 from audit.entries import JSON, EntryKind, RunFacts
 from audit.headlines import make_headline, make_title
 from audit.moves import allowed_moves, make_evidence
-from audit.services import record
-from flows.cleaning import clean_json, clean_text
+from audit.services import record, redact, redact_value
 from flows.design import ParameterDesign, read_values
-from flows.models import Flow, FlowRun, FlowStep, StepRun, StepStatus
+from flows.models import Flow, FlowRun, FlowStep, RunMode, StepRun, StepStatus
 from flows.moves import KIND, MOVES, add_attempt, find_current_step, lock_run, move_step, save_run, write_line
 from sessions_app.kinds import IllegalMove, Origin
 from sessions_app.live import announce
@@ -55,10 +55,12 @@ def start_run(
     """A pending run on a snapshot of the flow as it is now, with a first attempt of each step.
 
     Title and mode are the flow's unless given; so are initiative and plan where the placement names neither.
-    Raises ValidationError by the name of each parameter that is missing, unknown or of a wrong type, and the
-    DoesNotExist of the flow or of whatever the placement names in another tenant.
+    Raises ValidationError by the name of each parameter that is missing, unknown or of a wrong type, for an
+    origin or a mode that there is none of, and the DoesNotExist of the flow or of whatever the placement
+    names in another tenant.
     """
     now = now or timezone.now()
+    _refuse_unknown_words(run_mode=(run_mode, RunMode), origin=(origin, Origin))
     flow = Flow.objects.for_tenant(tenant_id).select_for_update(no_key=True, of=("self",)).get(pk=flow_id)
     if flow.archived_at is not None:
         raise ValidationError({"flow": f"“{flow.name}” is archived: it starts no more runs"})
@@ -74,29 +76,48 @@ def start_run(
         initiative_id=placement.initiative_id,
         plan_id=placement.plan_id,
         changed_at=now,
-        repo=clean_text(tenant_id, repo)[:300],
+        repo=redact(tenant_id=tenant_id, text=repo)[:300],
         origin=origin,
         evidence=make_evidence(rule="It waits for a worker.", event="start", actor=actor, now=now),
         flow=flow,
         flow_version=flow.version,
         snapshot=snapshot,
-        parameters=clean_json(tenant_id, values),
+        parameters=redact_value(tenant_id=tenant_id, value=values),
         run_mode=run_mode or flow.run_mode,
         step_count=len(snapshot["steps"]),
-        approver_ids=list(flow.approvers.order_by("pk").values_list("pk", flat=True)),
+        approver_ids=flow.approver_ids,
     )
     StepRun.objects.bulk_create(_make_step_runs(run))
+    _tell_of_start(run, actor, now, values, RunFacts(origin=origin, repo=repo))
+    return run
+
+
+def _refuse_unknown_words(**given: tuple[str | None, type[TextChoices]]) -> None:
+    """Raise ValidationError by name for each word that is given and none of its choices."""
+    problems = {
+        name: f"“{word}” is none of {', '.join(choices.values)}"
+        for name, (word, choices) in given.items()
+        if word is not None and word not in choices.values
+    }
+    if problems:
+        raise ValidationError(problems)
+
+
+def _tell_of_start(
+    run: FlowRun, actor: Actor, now: datetime, values: Mapping[str, JSON], facts: RunFacts
+) -> None:
+    """The first line of a new run's transcript, its audit entry and the announcement."""
     seq = write_line(
         run,
         kind=EntryKind.STATUS,
         native_id="run:1:start",
-        text=f"{actor.name} started “{flow.name}”, version {flow.version}",
+        text=f"{actor.name} started “{run.flow.name}”, version {run.flow_version}",
         now=now,
-        data={"event": "run_started", "parameters": values},
-        facts=RunFacts(origin=origin, repo=repo),
+        data={"event": "run_started", "parameters": dict(values)},
+        facts=facts,
     )
     record(
-        tenant_id=tenant_id,
+        tenant_id=run.tenant_id,
         actor=actor,
         action="start_run",
         object_kind=KIND,
@@ -106,8 +127,7 @@ def start_run(
         session=(KIND, run.pk),
         entry_seq=seq,
     )
-    announce(tenant_id=tenant_id, kind=KIND, id=run.pk)
-    return run
+    announce(tenant_id=run.tenant_id, kind=KIND, id=run.pk)
 
 
 def take_snapshot(flow: Flow) -> dict[str, Any]:
@@ -198,7 +218,7 @@ def interrupt_run(
 
 
 def _hold_up(run: FlowRun, move: str, actor: Actor, now: datetime, reason: str, *, word: str) -> None:
-    clean = clean_text(run.tenant_id, reason)
+    clean = redact(tenant_id=run.tenant_id, text=reason)
     step = find_current_step(run)
     if step.status == StepStatus.RUNNING:
         move_step(step, "fail", {"error": f"{word}: {clean}", "finished_at": now})

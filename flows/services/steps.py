@@ -13,12 +13,12 @@ from django.utils import timezone
 from audit.entries import JSON, EntryKind
 from audit.headlines import make_headline
 from audit.imports import Delivery, append_delivery
-from audit.moves import lock_session, save_progress
-from audit.services import Appended, content_hash
-from flows.cleaning import clean_json, clean_text
-from flows.models import FlowRun, StepRun, StepStatus
+from audit.moves import allowed_moves, lock_session, save_progress
+from audit.services import Appended, content_hash, redact, redact_value
+from flows.models import FlowRun, RunStatus, StepRun, StepStatus
 from flows.moves import (
     KIND,
+    MOVES,
     find_current_step,
     lock_run,
     move_step,
@@ -27,6 +27,7 @@ from flows.moves import (
     step_data,
     write_line,
 )
+from sessions_app.kinds import IllegalMove
 from workspace.actors import Actor
 
 __all__ = [
@@ -85,9 +86,19 @@ def add_entries(
     delivery: Delivery,
     now: datetime | None = None,
 ) -> Appended:
-    """Add what the current step's agent says and does to the run's transcript, under the step's attempt."""
+    """Add what the current step's agent says and does to the run's transcript, under the step's attempt.
+
+    Raises IllegalMove unless the run is at work: an agent that was cut off or outlived its run adds nothing.
+    """
     now = now or timezone.now()
     run = lock_session(FlowRun, tenant_id=tenant_id, session_id=run_id)
+    if run.status != RunStatus.RUNNING:
+        raise IllegalMove(
+            subject=f"flow run “{run.title}”",
+            tried="add_entries",
+            status=run.status,
+            allowed=allowed_moves(MOVES, run.status),
+        )
     attempt = find_current_step(run).attempt
     entries = (replace(entry, attempt=attempt) for entry in delivery.entries)
     appended = append_delivery(tenant_id, (KIND, run.pk), replace(delivery, entries=entries))
@@ -114,7 +125,7 @@ def pause_at_checkpoint(
     step = find_current_step(run)
     move_step(step, "pause", {"parameters": _clean_arguments(run, step, arguments)})
     message = message or run.snapshot["steps"][step.position - 1]["checkpoint_message"]
-    run.checkpoint_message = clean_text(run.tenant_id, message) or f"Go on with step {step}?"
+    run.checkpoint_message = redact(tenant_id=run.tenant_id, text=message) or f"Go on with step {step}?"
     seq = write_line(
         run,
         kind=EntryKind.CHECKPOINT,
@@ -188,7 +199,7 @@ def finish_step(
     now = now or timezone.now()
     run = lock_run(tenant_id=tenant_id, run_id=run_id, move="finish_step")
     step = find_current_step(run)
-    clean = clean_json(tenant_id, result)
+    clean = redact_value(tenant_id=tenant_id, value=result)
     move_step(step, "finish", {"result": clean, "finished_at": now})
     seq = write_line(
         run,
@@ -246,7 +257,7 @@ def fail_step(
     now = now or timezone.now()
     run = lock_run(tenant_id=tenant_id, run_id=run_id, move="fail_step")
     step = find_current_step(run)
-    clean = clean_text(tenant_id, error)
+    clean = redact(tenant_id=tenant_id, text=error)
     move_step(step, "fail", {"error": clean, "finished_at": now})
     seq = write_line(
         run,
@@ -277,4 +288,5 @@ def next_position(run: FlowRun) -> int:
 def _clean_arguments(run: FlowRun, step: StepRun, arguments: Mapping[str, JSON] | None) -> JSON:
     if arguments is None:
         return dict(step.parameters)
-    return clean_json(run.tenant_id, dict(arguments))
+    clean: JSON = redact_value(tenant_id=run.tenant_id, value=dict(arguments))
+    return clean

@@ -43,6 +43,21 @@ def test_a_profile_names_registered_secrets_only(given):
 def test_a_credential_in_a_skill_is_kept_by_its_name(given):
     value = "-".join(["correct", "horse", "battery"])
     set_secret(tenant_id=given["tenant_id"], name="DEPLOY_KEY", value=value, actor=SYSTEM)
-    create_skill(**given, body=f"curl -u {value}", description=f"Uses {value}")
+    create_skill(**given | {"name": value}, body=f"curl -u {value}", description=f"Uses {value}")
     skill = Skill.objects.get()
-    assert (skill.body, skill.description) == ("curl -u [DEPLOY_KEY]", "Uses [DEPLOY_KEY]")
+    assert (skill.name, skill.body) == ("[DEPLOY_KEY]", "curl -u [DEPLOY_KEY]")
+    assert skill.description == "Uses [DEPLOY_KEY]"
+    assert value not in str(list(AuditEntry.objects.values()))
+
+
+def test_a_credential_in_a_profile_is_kept_by_its_name(given):
+    value = "-".join(["correct", "horse", "battery"])
+    set_secret(tenant_id=given["tenant_id"], name="DEPLOY_KEY", value=value, actor=SYSTEM)
+    create_profile(**given | {"name": value}, sandbox=f"on {value}", model=f"m {value}")
+    profile = Profile.objects.get()
+    assert (profile.name, profile.sandbox, profile.model) == (
+        "[DEPLOY_KEY]",
+        "on [DEPLOY_KEY]",
+        "m [DEPLOY_KEY]",
+    )
+    assert value not in str(list(AuditEntry.objects.values()))

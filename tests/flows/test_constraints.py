@@ -6,7 +6,9 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from tests.factories.chats import ChatFactory
 from tests.factories.flows import FlowFactory, FlowRunFactory, FlowStepFactory, StepRunFactory
+from tests.factories.tasks import BackgroundTaskFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -68,3 +70,16 @@ def test_an_attempt_of_a_step_stands_once():
     run = FlowRunFactory()
     refused("steprun_once_per_attempt", StepRunFactory, run=run, position=1)
     refused("steprun_status_known", StepRunFactory, run=run, position=1, attempt=2, status="lost")
+
+
+@pytest.mark.parametrize(
+    ("constraint", "make", "fields"),
+    [
+        ("flowrun_run_mode_known", FlowRunFactory, {"run_mode": "nonsense"}),
+        ("flowrun_origin_known", FlowRunFactory, {"origin": "nonsense"}),
+        ("task_origin_known", BackgroundTaskFactory, {"origin": "nonsense"}),
+        ("chat_origin_known", ChatFactory, {"origin": "nonsense"}),
+    ],
+)
+def test_a_session_has_a_known_origin_and_a_run_a_known_mode(constraint, make, fields):
+    refused(constraint, make, **fields)

@@ -154,7 +154,7 @@ def test_each_pause_has_a_hash_of_its_own(world):
 
 @pytest.mark.parametrize("actor", [WORKER, None])
 def test_only_a_person_whom_the_flow_names_decides(world, actor):
-    world.flow.approvers.add(world.admin.user)
+    world.name_approver(world.admin)
     run = paused_at(world, 2)
     before = picture_of(run)
     with pytest.raises(PermissionDenied):

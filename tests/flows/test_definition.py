@@ -201,6 +201,22 @@ def test_a_credential_in_a_design_is_kept_by_its_name(world, design):
     assert step.checkpoint_message == "Use [DEPLOY_KEY]?"
 
 
+def test_a_credential_in_a_condition_is_kept_by_its_name_and_one_in_a_steps_name_is_refused(world, design):
+    value = "-".join(["correct", "horse", "battery"])
+    set_secret(tenant_id=world.tenant.pk, name="DEPLOY_KEY", value=value, actor=world.actor)
+    guarded = replace(design.steps[0], condition=f"token == '{value}'")
+    flow = create(world, replace(design, steps=(guarded,)))
+    assert flow.steps.get().condition == "token == '[DEPLOY_KEY]'"
+    named = replace(design, name="Other", steps=(replace(design.steps[0], name=value),))
+    assert "a step's name is" in problems_of(world, named)["steps"][0]
+
+
+def test_a_name_is_measured_after_its_redaction(world, design):
+    value = uuid.uuid4().hex[:12]
+    set_secret(tenant_id=world.tenant.pk, name="K" * 90, value=value, actor=world.actor)
+    assert "200 characters" in problems_of(world, replace(design, name=" ".join([value] * 3)))["name"][0]
+
+
 def test_an_archived_flow_starts_no_run(world):
     for _ in range(2):
         services.archive_flow(tenant_id=world.tenant.pk, flow_id=world.flow.pk, actor=world.actor)

@@ -120,7 +120,7 @@ def test_actions_go_by_status_and_seat(kind, world, status, owner, teammate):
 
 
 def test_only_named_approvers_decide(kind, world):
-    world.flow.approvers.add(world.teammate.user)
+    world.name_approver(world.teammate)
     run = world.run_that_is(RunStatus.PENDING)
     run.status = RunStatus.PAUSED
     assert names(kind, run, world.teammate) == ["approve", "skip", "reject"]

@@ -115,8 +115,16 @@ def test_a_flow_that_is_not_the_workspaces_is_not_found(world, foreign):
         world.start(flow_id=World().flow.pk if foreign else uuid.uuid4())
 
 
+@pytest.mark.parametrize("field", ["origin", "run_mode"])
+def test_an_origin_or_a_mode_that_there_is_none_of_is_refused_by_its_name(world, field):
+    with pytest.raises(ValidationError) as refused:
+        world.start(**{field: "nonsense"})
+    assert list(refused.value.message_dict) == [field]
+    assert not FlowRun.objects.exists()
+
+
 def test_the_approvers_of_the_flow_go_with_the_run(world):
-    world.flow.approvers.add(world.admin.user)
+    world.name_approver(world.admin)
     assert world.start().approver_ids == [world.admin.user_id]
 
 

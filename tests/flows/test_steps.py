@@ -11,7 +11,8 @@ from audit.imports import Delivery
 from audit.models import Transcript
 from flows import services
 from flows.models import FlowRun, RunStatus, StepRun
-from tests.flows.worlds import START, World, lines_of, steps_of
+from sessions_app.kinds import IllegalMove
+from tests.flows.worlds import START, World, lines_of, picture_of, steps_of
 from workspace.services import set_secret
 
 
@@ -191,3 +192,13 @@ def test_each_line_of_the_transcript_tells_of_one_event_in_order(world):
     times = [line.occurred_at for line in lines_of(run)]
     assert times == sorted(times)
     assert times[0] > START
+
+
+@pytest.mark.parametrize("status", [status for status in RunStatus if status != RunStatus.RUNNING])
+def test_an_agent_adds_nothing_to_a_run_that_is_not_at_work(world, status):
+    run = world.run_that_is(status)
+    before = picture_of(run)
+    entry = NewEntry(kind=EntryKind.MESSAGE, native_id="late", occurred_at=world.now, text="Still here")
+    with pytest.raises(IllegalMove, match="add_entries"):
+        services.add_entries(tenant_id=world.tenant.pk, run_id=run.pk, delivery=Delivery(entries=[entry]))
+    assert picture_of(run) == before

@@ -170,5 +170,28 @@ def test_a_secret_with_a_bad_name_or_a_short_value_is_refused(name, value):
 def test_two_initiatives_of_a_workspace_cannot_share_a_name():
     tenant = TenantFactory()
     create_initiative(tenant_id=tenant.pk, name="Payments", actor=SYSTEM)
-    with pytest.raises(ValidationError, match="initiative_name_once"):
+    with pytest.raises(ValidationError, match="initiative “payments” is there already"):
         create_initiative(tenant_id=tenant.pk, name="payments", actor=SYSTEM)
+
+
+def test_what_initiatives_and_plans_say_is_stored_and_recorded_without_credentials():
+    tenant = TenantFactory()
+    value = "-".join(["correct", "horse", "battery"])
+    set_secret(tenant_id=tenant.pk, name="DEPLOY_KEY", value=value, actor=SYSTEM)
+    key = {"tenant_id": tenant.pk, "actor": SYSTEM}
+    initiative = create_initiative(**key, name=f"Drop {value}", summary=f"{value} is out")
+    plan = create_plan(**key, name=f"Rotate {value}", body=f"1. {value}", initiative=initiative)
+    initiative.refresh_from_db()
+    plan.refresh_from_db()
+    assert (initiative.name, initiative.summary) == ("Drop [DEPLOY_KEY]", "[DEPLOY_KEY] is out")
+    assert (plan.name, plan.body) == ("Rotate [DEPLOY_KEY]", "1. [DEPLOY_KEY]")
+    assert value not in str(list(AuditEntry.objects.values()))
+
+
+def test_a_name_is_measured_after_its_redaction():
+    tenant = TenantFactory()
+    value = uuid.uuid4().hex[:12]
+    set_secret(tenant_id=tenant.pk, name="K" * 90, value=value, actor=SYSTEM)
+    with pytest.raises(ValidationError) as refused:
+        create_initiative(tenant_id=tenant.pk, name=" ".join([value] * 3), actor=SYSTEM)
+    assert list(refused.value.message_dict) == ["name"]
