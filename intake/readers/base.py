@@ -86,8 +86,11 @@ class ChildHint:
 
     `parent` is the agent that started it, "" for the session itself. Hints about one call or one agent come
     in pieces and are merged. `call_id` is the tool call that started it. `title` is neither redacted nor cut.
-    `outcome` is "", `running`, `completed` or `failed`. `prompt_mark` stands for the text that it was started
-    with (see `prompt_mark`).
+    `prompt_mark` stands for the text that it was started with (see `prompt_mark`).
+
+    `outcome` is what was said last of its end: "" (nothing), `running` (it was started), `completed`,
+    `failed` (it ended with an error) or `cancelled` (a person or a program stopped it). `never_ran` says that
+    the call was refused before anything started: there is no such sub-agent.
     """
 
     call_id: str = ""
@@ -97,6 +100,7 @@ class ChildHint:
     outcome: str = ""
     prompt_mark: int = 0
     parent: str = ""
+    never_ran: bool = False
 
 
 def prompt_mark(text: str) -> int:

@@ -22,7 +22,7 @@ from intake.readers.claude_messages import (
     read_user,
 )
 from intake.readers.claude_notes import read_note
-from intake.readers.fields import Object, name_of, object_of, text_of, time_of
+from intake.readers.fields import Object, name_of, number_of, object_of, text_of, time_of
 from intake.readers.jsonl import Decoded, Splitter
 
 KEY = "claude_code"
@@ -41,6 +41,8 @@ _ORIGINS = {
     "remote": "web",
     "claude-web": "web",
 }
+# Fields that tell records without an id apart and hold ids or words of the format, never a text.
+_TELLING = ("subtype", "operation", "messageId", "leafUuid", "parentUuid", "requestId", "toolUseID")
 _CHAINED = frozenset({"user", "assistant", "progress", "system", "attachment"})
 _OWN_FIELDS = {
     "summary": "leafUuid",
@@ -75,6 +77,7 @@ class ClaudeCodeReader:
         self._names = CallNames()
         self._chains = _Sidechains(_RECENT)
         self._seen = _Window(_RECENT)
+        self._keys = _Keys(_RECENT)
         self._session_id = ""
         self._file_agent = ""
 
@@ -120,7 +123,9 @@ class ClaudeCodeReader:
         # Records of progress repeat inside what a sub-agent's own file has.
         is_repeat = not self._seen.is_new(text_of(source, "uuid") or uuid)
         at, late = self._time(source, base.line)
-        meaning = Meaning(_entry_key(source, base.ordinal), base.ordinal, at, problems=late)
+        meaning = Meaning(
+            self._keys.key_of(source, base.session_id, agent_id), base.ordinal, base.line, at, problems=late
+        )
         self._read(source, meaning, base.line)
         is_copied = is_repeat or (source is not body and agent_id in self._context.own_files)
         return replace(
@@ -170,7 +175,39 @@ class ClaudeCodeReader:
         at, now = time_of(source, "timestamp"), self._context.now
         if at is not None and at > now:
             return now, [Problem(Severity.REPAIRED, line, "a time in the future")]
+        if at is None and source.get("timestamp") is not None:
+            return None, [Problem(Severity.REPAIRED, line, "a time that is none or lies before 1970")]
         return at, []
+
+
+class _Keys:
+    """What the ids of a record's entries begin with: its uuid, else what its structure says and a count.
+
+    The count is of the records of one session or sub-agent that look alike. So it is the same each time the
+    file is read, and other records of another file of the session get other keys. The position in the file
+    would be the same in both, and a hash of the record would tell of its text. Of records that look alike,
+    the last `limit` sorts are remembered.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._counts: OrderedDict[tuple[str, ...], int] = OrderedDict()
+        self._limit = limit
+
+    def key_of(self, record: Object, session_id: str, agent_id: str) -> str:
+        uuid = text_of(record, "uuid")
+        if 0 < len(uuid) <= 150:
+            return uuid
+        at = time_of(record, "timestamp")
+        message_id = text_of(object_of(record, "message"), "id")
+        found = [at.isoformat() if at else "", message_id, *(text_of(record, key) for key in _TELLING)]
+        found += [str(number_of(record, "prNumber") or "")]
+        look = (text_of(record, "type"), *(text for text in found if text))
+        look = tuple(text for text in look if len(text) <= 60)
+        count = self._counts.pop((session_id, agent_id, *look), 0) + 1
+        self._counts[session_id, agent_id, *look] = count
+        if len(self._counts) > self._limit:
+            self._counts.popitem(last=False)
+        return f"#{':'.join(look)}:{count}"
 
 
 class _Window:
@@ -227,11 +264,6 @@ def _progress_hint(body: Object, agent_id: str, parent: str) -> ChildHint:
         prompt_mark=prompt_mark(text_of(object_of(body, "data"), "prompt")),
         parent=parent,
     )
-
-
-def _entry_key(record: Object, ordinal: int) -> str:
-    uuid = text_of(record, "uuid")
-    return uuid if 0 < len(uuid) <= 150 else f"#{ordinal}"
 
 
 def _facts(body: Object, source: Object, repo: str) -> RunFacts:

@@ -7,7 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from audit.entries import JSON, EntryKind, NewEntry, Role, Usage
-from intake.readers.base import ChildHint, Problem, TitleHint, TitleRank, TurnHint, TurnState, prompt_mark
+from intake.readers.base import (
+    ChildHint,
+    Problem,
+    Severity,
+    TitleHint,
+    TitleRank,
+    TurnHint,
+    TurnState,
+    prompt_mark,
+)
 from intake.readers.claude_blocks import blocks_of, content_text, placeholder
 from intake.readers.claude_edits import read_edit
 from intake.readers.claude_texts import TextClass, UserText, classify, naming
@@ -16,9 +25,19 @@ from intake.readers.fields import Object, name_of, number_of, object_of, objects
 AGENT_TOOLS = frozenset({"Task", "Agent"})
 SYNTHETIC = "<synthetic>"
 _CALL_BLOCKS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+_TOKENS = {
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "cache_read_tokens": "cache_read_input_tokens",
+    "cache_write_tokens": "cache_creation_input_tokens",
+}
+# Sums over millions of messages of this size still fit a database's numbers.
+_MOST_TOKENS = 10**12
 _TURN_ENDS = frozenset({"end_turn", "stop_sequence", "max_tokens", "model_context_window_exceeded"})
 _EXIT_CODE = re.compile(r"(?:Error: )?Exit code (-?\d{1,9})\b")
 _INJECTED_FLAGS = ("isMeta", "isCompactSummary", "isVisibleInTranscriptOnly")
+_STOPPED = ("[Request interrupted by user", "Error: [Request interrupted by user")
+_NOTIFIED = {"completed": "completed", "failed": "failed", "killed": "cancelled"}
 # A description that is longer is not one; it bounds what is held of each sub-agent.
 _LONGEST_TITLE = 10_000
 _REJECTED = ("The user doesn't want to proceed with this tool use", "User rejected")
@@ -30,6 +49,7 @@ class Meaning:
 
     key: str
     ordinal: int
+    line: int
     at: datetime | None
     model: str = ""
     message_id: str = ""
@@ -86,14 +106,17 @@ def read_assistant(record: Object, meaning: Meaning, names: CallNames) -> None:
 
 
 def read_usage(usage: Object, meaning: Meaning) -> Usage:
-    return Usage(
-        message_id=meaning.message_id,
-        model=meaning.model,
-        input_tokens=number_of(usage, "input_tokens") or 0,
-        output_tokens=number_of(usage, "output_tokens") or 0,
-        cache_read_tokens=number_of(usage, "cache_read_input_tokens") or 0,
-        cache_write_tokens=number_of(usage, "cache_creation_input_tokens") or 0,
-    )
+    counts = {name: number_of(usage, key) for name, key in _TOKENS.items()}
+    wrong = [
+        name
+        for name, key in _TOKENS.items()
+        if usage.get(key) is not None and ((count := counts[name]) is None or count > _MOST_TOKENS)
+    ]
+    if wrong:
+        reason = "a number of tokens that no message has"
+        meaning.problems.append(Problem(Severity.REPAIRED, meaning.line, reason))
+    used = {name: 0 if name in wrong else count or 0 for name, count in counts.items()}
+    return Usage(message_id=meaning.message_id, model=meaning.model, **used)
 
 
 def _assistant_block(
@@ -232,7 +255,7 @@ def _program_text(said: UserText, index: int | str, meaning: Meaning) -> None:
             meaning.add(EntryKind.SYSTEM, index, role="system", text=said.text, is_meta=True)
         return
     status = said.tags.get("status", "")
-    outcome = {"completed": "completed", "failed": "failed", "killed": "failed"}.get(status, "")
+    outcome = _NOTIFIED.get(status, "")
     meaning.turn = TurnHint(TurnState.IN_TURN, "prompt", "a report of a background task")
     meaning.add(EntryKind.SYSTEM, index, role="system", text=said.text, is_meta=True)
     if outcome and said.tags.get("task-id"):
@@ -252,6 +275,7 @@ def _result(block: Object, index: int, record: Object, meaning: Meaning, names: 
     text = content_text(block.get("content")) or _outputs(result)
     told = typed if isinstance(typed, str) else ""
     is_error = block.get("is_error") is True or told.startswith(("Error", "User rejected"))
+    data = _result_data(record, result, told or text, is_error)
     meaning.add(
         EntryKind.TOOL_RESULT,
         index,
@@ -261,7 +285,7 @@ def _result(block: Object, index: int, record: Object, meaning: Meaning, names: 
         call_id=call_id,
         is_error=is_error,
         duration_ms=_duration(result),
-        data=_result_data(record, result, told or text, is_error),
+        data=data,
     )
     edit = None if is_error else read_edit(result)
     if edit is not None:
@@ -278,13 +302,14 @@ def _result(block: Object, index: int, record: Object, meaning: Meaning, names: 
             is_partial=edit.is_partial,
             data={name: value for name, value in flags.items() if value},
         )
-    _child_result(result, call_id, names[call_id], is_error, meaning)
+    if text_of(result, "agentId") or names[call_id] in AGENT_TOOLS:
+        was_stopped = result.get("interrupted") is True or (is_error and (told or text).startswith(_STOPPED))
+        outcome = "cancelled" if "denied" in data or was_stopped else "failed" if is_error else "completed"
+        _child_result(result, call_id, outcome, "denied" in data, meaning)
 
 
-def _child_result(result: Object, call_id: str, tool: str, is_error: bool, meaning: Meaning) -> None:
+def _child_result(result: Object, call_id: str, outcome: str, is_denied: bool, meaning: Meaning) -> None:
     agent_id, status = text_of(result, "agentId")[:200], text_of(result, "status")
-    if not agent_id and tool not in AGENT_TOOLS:
-        return
     is_running = result.get("isAsync") is True or status in ("async_launched", "teammate_spawned")
     meaning.children.append(
         ChildHint(
@@ -292,7 +317,8 @@ def _child_result(result: Object, call_id: str, tool: str, is_error: bool, meani
             agent_id=agent_id,
             title=naming(text_of(result, "description"), _LONGEST_TITLE),
             agent_type=name_of(result, "agentType"),
-            outcome="failed" if is_error else "running" if is_running else "completed",
+            outcome="running" if is_running and outcome == "completed" else outcome,
+            never_ran=is_denied and not agent_id,
         )
     )
 

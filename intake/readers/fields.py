@@ -9,6 +9,7 @@ type Object = Mapping[str, JSON]
 
 _NOTHING: dict[str, JSON] = {}
 _LONGEST_NAME = 1_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_MS = 253_402_300_799_000
 
 
@@ -37,22 +38,27 @@ def objects_of(owner: Object, key: str) -> list[dict[str, JSON]]:
 
 
 def number_of(owner: Object, key: str) -> int | None:
-    """A whole number that is not negative."""
+    """A whole number that is not negative and that all readers of JSON agree on: at most 2**53."""
     value = owner.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**63:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 2**53:
         return None
     return int(value)
 
 
 def time_of(owner: Object, key: str) -> datetime | None:
-    """A time as ISO 8601 or as milliseconds since 1970; one without a zone is taken as UTC."""
+    """A time, in UTC, that was written as ISO 8601 or as milliseconds since 1970.
+
+    One without a zone is taken as UTC. One before 1970 is none: no agent wrote it, and databases and zones
+    disagree about the first years.
+    """
     value = owner.get(key)
     if isinstance(value, str):
         try:
             at = datetime.fromisoformat(value)
-        except ValueError:
+            at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
             return None
-        return at if at.tzinfo else at.replace(tzinfo=UTC)
+        return at if at >= _EPOCH else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LATEST_MS:
         return None
     return datetime.fromtimestamp(value / 1000, UTC)

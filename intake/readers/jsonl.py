@@ -8,12 +8,13 @@ most `MAX_OBJECT` bytes.
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import BinaryIO
 
 from audit.entries import JSON
+from audit.redaction.pieces import MAX_DEPTH
 from intake.readers.base import Problem, Severity
 
 MAX_OBJECT = 64 * 1024 * 1024
@@ -206,12 +207,11 @@ class Splitter:
             yield from self._take(_Line(tail, line.number, line.end - len(tail)))
 
     def _decoded(self, line: _Line, value: JSON, end: int, notes: list[Problem], *, is_odd: bool) -> Decoded:
+        if _is_too_deep(value):
+            return self._lost(line, end, "nested too deeply")
         problems = [*self._carried, *notes]
         if is_odd or _SUSPECT.search(line.raw):
-            try:
-                value, was_changed = _clean(value)
-            except RecursionError:
-                return self._lost(line, end, "nested too deeply")
+            value, was_changed = _clean(value)
             if was_changed and not is_odd:
                 problems.append(_repaired(line, "characters that no text can hold"))
         self._carried = []
@@ -282,6 +282,22 @@ def _why_lost(raw: bytes, in_string: bool) -> str:
     if raw[:1] not in (b"{", b"["):
         return "no JSON object"
     return "cut off inside a string" if in_string else "not valid JSON"
+
+
+def _is_too_deep(value: JSON) -> bool:
+    """Whether the value is nested deeper than can be redacted. It would be withheld as a whole."""
+    level: list[JSON] = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [item for one in level for item in _items(one)]
+        if not level:
+            return False
+    return True
+
+
+def _items(value: JSON) -> Iterable[JSON]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _clean(value: JSON) -> tuple[JSON, bool]:

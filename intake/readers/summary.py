@@ -149,6 +149,13 @@ class _Fold:
     def add_child(self, hint: ChildHint) -> None:
         """Merge what is told of one sub-agent in several places."""
         matches = [child for child in self._children if _is_same(child, hint)]
+        if hint.never_ran:
+            # Where an agent is known by its id, something ran all the same.
+            refused = [child for child in matches if not child.agent_id]
+            self._children = [child for child in self._children if child not in refused]
+            matches = [child for child in matches if child.agent_id]
+            if not matches:
+                return
         if not matches and hint.agent_id and hint.prompt_mark:
             waiting = (child for child in self._children if not child.agent_id)
             matches = [child for child in waiting if child.prompt_mark == hint.prompt_mark][:1]
@@ -320,7 +327,7 @@ def _is_same(one: ChildHint, other: ChildHint) -> bool:
 
 
 def _merged(old: ChildHint, new: ChildHint) -> ChildHint:
-    is_older = new.outcome in ("", "running") and old.outcome in ("completed", "failed")
+    is_older = new.outcome in ("", "running") and old.outcome in ("completed", "failed", "cancelled")
     return ChildHint(
         call_id=old.call_id or new.call_id,
         agent_id=old.agent_id or new.agent_id,

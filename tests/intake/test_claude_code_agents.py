@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from intake.readers.base import TurnState
 from intake.readers.side_files import AgentMeta, agent_files, agent_id_of, meta_of
 from intake.readers.summary import link_child
@@ -112,6 +114,53 @@ def test_a_failed_call_fails_its_sub_agent() -> None:
     session.call("toolu_1", "Task", prompt="Go", description="Work")
     session.result("toolu_1", "Error: no", "Error: no", is_error=True)
     assert [child.outcome for child in session.summary.children] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("content", "typed", "fields"),
+    [
+        ("The user doesn't want to proceed with this tool use.", "User rejected tool use", {}),
+        ("No", "Error: No", {"toolDenialKind": "auto-mode-denied"}),
+        ("The user doesn't want to proceed with this tool use.", None, {}),
+    ],
+)
+def test_a_call_that_was_refused_started_no_sub_agent(content: str, typed: object, fields: dict) -> None:
+    session = Session()
+    session.call("toolu_1", "Task", prompt="Go", description="Refused")
+    session.call("toolu_2", "Task", prompt="Go on", description="Allowed")
+    session.result("toolu_1", content, typed, is_error=True, **fields)
+    assert [child.title for child in session.summary.children] == ["Allowed"]
+
+
+def test_a_refused_call_whose_agent_is_known_is_cancelled() -> None:
+    session = Session()
+    session.call("toolu_1", "Task", prompt="Go", description="Work")
+    progress = {"type": "agent_progress", "agentId": "a1", "message": {"type": "user", "uuid": "u1"}}
+    session.add("progress", data=progress, parentToolUseID="toolu_1")
+    session.result("toolu_1", "No", "User rejected tool use", is_error=True)
+    (child,) = summaries(session.read())[0].children
+    assert (child.agent_id, child.title, child.outcome) == ("a1", "Work", "cancelled")
+
+
+def test_an_interrupted_sub_agent_is_cancelled() -> None:
+    session = Session()
+    session.call("toolu_1", "Task", prompt="Go", description="Work")
+    said = "[Request interrupted by user for tool use]"
+    session.result("toolu_1", said, f"Error: {said}", is_error=True)
+    assert [child.outcome for child in session.summary.children] == ["cancelled"]
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [("completed", "completed"), ("failed", "failed"), ("killed", "cancelled"), ("running", "running")],
+)
+def test_a_notification_says_how_a_background_agent_ended(status: str, outcome: str) -> None:
+    session = Session()
+    session.call("toolu_1", "Task", prompt="Go", description="Work")
+    session.result("toolu_1", "Started", {"isAsync": True, "status": "async_launched", "agentId": "a1"})
+    tags = f"<task-id>a1</task-id><status>{status}</status><summary>It ended</summary>"
+    session.user(f"<task-notification>{tags}</task-notification>")
+    assert [(child.agent_id, child.outcome) for child in session.summary.children] == [("a1", outcome)]
 
 
 def test_equal_prompts_started_twice_are_two_sub_agents() -> None:

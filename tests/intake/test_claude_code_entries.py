@@ -256,6 +256,67 @@ def test_a_time_that_is_none_leaves_the_entry_without_one(value: object) -> None
     assert session.entries[0].occurred_at is None
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1969-12-31T23:59:59Z", "yesterday", -5],
+)
+def test_a_time_outside_of_all_calendars_or_before_1970_is_absent_and_reported(value: object) -> None:
+    session = Session()
+    session.user("Hi", timestamp=value)
+    record = session.read()[0]
+    assert record.at is None
+    assert [(problem.severity, problem.line) for problem in record.problems] == [(Severity.REPAIRED, 1)]
+
+
+def test_times_come_out_in_utc() -> None:
+    session = Session()
+    session.user("Hi", timestamp="2026-03-02T10:00:00+02:00")
+    at = session.read()[0].at
+    assert at is not None
+    assert at.isoformat() == "2026-03-02T08:00:00+00:00"
+
+
+@pytest.mark.parametrize("count", [2**62, 10**13, -1, "5"])
+def test_a_number_of_tokens_that_no_message_has_counts_as_none_and_is_reported(count: object) -> None:
+    session = Session()
+    session.answer("a", usage={"input_tokens": count, "output_tokens": 2})
+    record = session.read()[0]
+    assert record.usage is not None
+    assert (record.usage.input_tokens, record.usage.output_tokens) == (0, 2)
+    assert [problem.severity for problem in record.problems] == [Severity.REPAIRED]
+
+
+def test_records_without_an_id_are_known_by_what_they_are_and_not_by_their_place() -> None:
+    session = Session()
+    session.bare("pr-link", prNumber=1, prUrl="https://example.com/1", timestamp="2026-03-02T10:00:00Z")
+    session.bare("pr-link", prNumber=2, prUrl="https://example.com/2", timestamp="2026-03-02T10:00:00Z")
+    session.bare("pr-link", prNumber=2, prUrl="https://example.com/2", timestamp="2026-03-02T10:00:00Z")
+    own = [entry.native_id for entry in session.entries]
+    assert len(set(own)) == 3
+    other = Session()
+    other.bare("pr-link", prNumber=3, prUrl="https://example.com/3", timestamp="2026-03-02T10:00:00Z")
+    other.bare("pr-link", prNumber=1, prUrl="https://example.com/1", timestamp="2026-03-02T10:00:00Z")
+    assert [native_id in own for native_id in (entry.native_id for entry in other.entries)] == [False, True]
+
+
+def test_the_id_of_a_record_without_one_tells_nothing_of_its_text() -> None:
+    session = Session()
+    session.bare("user", message={"content": "a text"}, messageId="x" * 61)
+    assert [entry.native_id for entry in session.entries] == ["#user:1:0"]
+
+
+def test_records_without_an_id_keep_theirs_when_the_file_has_grown() -> None:
+    session = Session()
+    for number in (1, 2, 1):
+        session.bare("pr-link", prNumber=number, prUrl="https://example.com")
+    before = [entry.native_id for entry in session.entries]
+    session.user("More")
+    session.bare("pr-link", prNumber=1, prUrl="https://example.com")
+    now = [entry.native_id for entry in session.entries]
+    assert now[:3] == before
+    assert len(set(now)) == 5
+
+
 def test_records_without_a_session_belong_to_the_one_that_the_file_names() -> None:
     session = Session()
     session.rows.append({"type": "summary", "summary": "S", "leafUuid": "x"})

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audit.redaction import Redactor
+from audit.redaction.pieces import MAX_DEPTH
 from intake.readers import jsonl
 from intake.readers.base import Severity
 from intake.readers.jsonl import Decoded, Splitter
@@ -132,6 +134,15 @@ def test_objects_nested_too_deeply_are_lost_and_the_next_ones_are_not() -> None:
     data = b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b'}\n{"b":2}\n'
     assert values(data) == [{"b": 2}]
     assert reasons(data) == [(Severity.LOST, 1)]
+
+
+@pytest.mark.parametrize(("depth", "is_kept"), [(MAX_DEPTH, True), (MAX_DEPTH + 1, False), (990, False)])
+def test_an_object_nested_deeper_than_can_be_redacted_is_lost(depth: int, is_kept: bool) -> None:
+    data = b'{"n":0}\n' + b'{"a":' * depth + b"1" + b"}" * depth + b'\n{"b":2}\n'
+    redacted, _ = Redactor({}, b"key").redact_json(split(data)[1].value)
+    assert isinstance(redacted, dict) is is_kept
+    assert values(data)[-1] == {"b": 2}
+    assert reasons(data) == ([] if is_kept else [(Severity.LOST, 2)])
 
 
 def test_a_line_of_four_mebibytes_is_one_object() -> None:
