@@ -11,13 +11,25 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from django.db import transaction
 from django.db.models import Q
 
-from sessions_app.kinds import Action, Moment, Progress, SessionKind, StaleVersion, StatusInfo, Tone
+from audit.moves import lock_session
+from sessions_app.kinds import (
+    Action,
+    Moment,
+    Progress,
+    SessionKind,
+    SessionModel,
+    StaleVersion,
+    StatusInfo,
+    Tone,
+)
 from sessions_app.registry import get_kind, register
 from tasks import services
 from tasks.access import can_control, can_review
 from tasks.models import LIVE, LIVE_STATUSES, BackgroundTask, TaskStatus, WaitingOn
+from tasks.saving import lock_task
 from tasks.states import KIND, MOVES, WAITING_FOR
 
 if TYPE_CHECKING:
@@ -34,6 +46,9 @@ DISMISS = Action("dismiss", "Dismiss")
 CANCEL = Action(
     "cancel", "Cancel task", is_danger=True, confirm="Cancel this task? Its sub-agents end with it."
 )
+
+#: The actions of a source that need no version: whatever it is in by now, it is to stop.
+STOPS = frozenset({"cancel", "end"})
 
 
 class BackgroundTaskKind(SessionKind):
@@ -157,22 +172,34 @@ def _source_actions(task: BackgroundTask, member: Membership) -> list[Action]:
 
 
 def _perform_on_source(task: BackgroundTask, name: str, *, actor: Actor, version: int, comment: str) -> str:
-    """The member saw the carrier: its version says whether what they saw is what the source is in."""
-    if task.version != version:
-        subject = f"background task “{task.title}”"
-        raise StaleVersion(subject=subject, seen=version, current=task.version, status=task.state)
+    """The member saw the carrier: its version says whether what they saw is what the source is in.
+
+    The source is locked before the two are compared, so that what is acted on is what was compared; the
+    carrier after it, as mirroring does. Stopping something needs only a legal state.
+    """
+    with transaction.atomic():
+        kind, source = _lock_source(task)
+        carrier = lock_task(task.tenant_id, task.pk).task
+        if name not in STOPS and carrier.version != version:
+            subject = f"background task “{carrier.title}”"
+            raise StaleVersion(subject=subject, seen=version, current=carrier.version, status=carrier.state)
+        return kind.perform(
+            name,
+            session_id=source.pk,
+            actor=actor,
+            tenant_id=task.tenant_id,
+            version=source.version,
+            comment=comment,
+        )
+
+
+def _lock_source(task: BackgroundTask) -> tuple[SessionKind, SessionModel]:
+    """The kind of what a task carries, and its locked row. Raises ValueError if either is not there."""
     found = _find_source(task)
     if found is None:
         raise ValueError(f"the {task.source_kind} that this task carries is not there")
     kind, source = found
-    return kind.perform(
-        name,
-        session_id=source.pk,
-        actor=actor,
-        tenant_id=task.tenant_id,
-        version=source.version,
-        comment=comment,
-    )
+    return kind, lock_session(kind.model, tenant_id=task.tenant_id, session_id=source.pk)
 
 
 register(BackgroundTaskKind())

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
 
 from flows import services
 from flows.models import FlowRun, RunStatus
 from flows.moves import AS_TASK, KIND
+from sessions_app.kinds import StaleVersion
+from sessions_app.registry import get_kind
 from tasks.models import BackgroundTask
 from tasks.services import Source, create_task
 from tests.flows.test_moves import CALLS
-from tests.flows.worlds import World
+from tests.flows.worlds import World, steps_of
+from workspace.actors import Actor
 
 
 @pytest.fixture
@@ -73,3 +79,59 @@ def test_no_worker_holds_a_run_that_is_not_at_work(world, move):
     CALLS[move](world, run)
     run.refresh_from_db()
     assert (run.lease_holder, run.lease_expires_at) == ("", None)
+
+
+def perform(task: BackgroundTask, name: str, actor: Actor, version: int) -> str:
+    return get_kind("background_task").perform(
+        name, session_id=task.pk, actor=actor, tenant_id=task.tenant_id, version=version, comment=""
+    )
+
+
+def test_a_run_is_cancelled_through_a_carrier_that_has_moved_on(world, carried):
+    run, task = carried
+    seen = task.version
+    world.call(services.begin_run, run)
+    perform(task, "cancel", world.actor, seen)
+    run.refresh_from_db()
+    task.refresh_from_db()
+    assert (run.status, task.status) == ("cancelled", "cancelled")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_moves_on_just_as_its_carrier_is_looked_at_is_not_approved_unseen():
+    world = World()
+    run = world.start()
+    task = create_task(
+        tenant_id=world.tenant.pk,
+        placement=world.place(),
+        title=run.title,
+        actor=world.actor,
+        source=Source(kind=KIND, id=run.pk),
+        is_carrier=True,
+    )
+    world.call(services.begin_run, run)
+    world.call(services.pause_at_checkpoint, run)
+    task.refresh_from_db()
+    moves = iter([lambda: go_on_to_the_next_checkpoint(world, run)])
+
+    def let_the_run_move_on_after_the_first_look(execute: Any, *query: Any) -> Any:
+        found = execute(*query)
+        if "tasks_backgroundtask" in query[0] and (move := next(moves, None)):
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(move).result(timeout=30)
+        return found
+
+    with (
+        connection.execute_wrapper(let_the_run_move_on_after_the_first_look),
+        pytest.raises(StaleVersion, match="background task"),
+    ):
+        perform(task, "approve", world.actor, task.version)
+    assert [status for _, _, status in steps_of(run)] == ["skipped", "paused", "pending"]
+
+
+def go_on_to_the_next_checkpoint(world: World, run: FlowRun) -> None:
+    try:
+        world.decide(services.skip_checkpoint, run)
+        world.call(services.pause_at_checkpoint, run)
+    finally:
+        connection.close()

@@ -190,10 +190,11 @@ def test_a_carrier_offers_what_its_source_offers_and_the_source_does_it() -> Non
         perform(task, "end")
 
 
-def test_a_carrier_that_has_moved_on_since_passes_nothing_on() -> None:
+def test_a_carrier_that_has_moved_on_since_passes_no_decision_on_but_lets_its_source_be_stopped() -> None:
     task = make_carrier(running=True, version=4)
     with pytest.raises(StaleVersion):
-        perform(task, "end", version=3)
+        perform(task, "resume", version=3)
+    assert perform(task, "end", version=3) == "Ended. Nothing beside the chat was touched."
 
 
 def test_a_carrier_without_its_source_offers_nothing() -> None:
