@@ -1,38 +1,88 @@
-"""Which files an import looks at, and in which order."""
+"""Which files an import looks at, in which order, and what it could not look at."""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from intake.readers.side_files import agent_files
+from intake.readers.side_files import AgentFiles
 
-__all__ = ["find_files"]
+__all__ = ["Found", "find_files", "look_for_files"]
+
+
+@dataclass(slots=True)
+class Found:
+    """The files to read, in their order, and the paths that could not be looked at, each with the reason."""
+
+    files: list[Path] = field(default_factory=list)
+    unreadable: list[tuple[Path, str]] = field(default_factory=list)
+
+
+def look_for_files(paths: Iterable[Path]) -> Found:
+    """The files at and below these paths, each once: sessions before the sub-agents that they started.
+
+    A session's file brings those of its sub-agents along. Links to folders are not followed. Only regular
+    files are found and opened: a pipe or a device that is named is unreadable, one inside a folder is passed
+    over. Raises FileNotFoundError naming a path that is not there. Each folder is listed once, and each
+    file of a sub-agent is opened once.
+    """
+    walk = _Walk()
+    found: dict[Path, None] = {}
+    for path in paths:
+        found |= dict.fromkeys(file.resolve() for file in walk.files_at(path))
+    agents = AgentFiles()
+    for file in list(found):
+        if file.suffix == ".jsonl":
+            found |= dict.fromkeys(agent.resolve() for agent in agents.of(file).values())
+    files = sorted(found, key=lambda file: (file.name.startswith("agent-"), file))
+    # A file that is read anyway is reported by whoever reads it.
+    unreadable = {path: reason for path, reason in walk.unreadable + agents.unreadable if path not in found}
+    return Found(files, sorted(unreadable.items()))
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
-    """The files at and below these paths, each once: sessions before the sub-agents that they started.
-
-    A session's file brings those of its sub-agents along. Links to folders are not followed. Raises
-    FileNotFoundError naming a path that is not there.
-    """
-    found: dict[Path, None] = {}
-    for path in paths:
-        if not path.exists():
-            raise FileNotFoundError(str(path))
-        for file in _walk(path):
-            found[file.resolve()] = None
-    for file in list(found):
-        if file.suffix == ".jsonl":
-            found |= dict.fromkeys(agent.resolve() for agent in agent_files(file).values())
-    return sorted(found, key=lambda file: (file.name.startswith("agent-"), file))
+    """The files of `look_for_files` alone."""
+    return look_for_files(paths).files
 
 
-def _walk(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
-        return
-    for folder, folders, names in os.walk(path):
-        folders.sort()
-        yield from (Path(folder, name) for name in sorted(names) if Path(folder, name).is_file())
+class _Walk:
+    """Walks folders and notes what it may not look at."""
+
+    def __init__(self) -> None:
+        self.unreadable: list[tuple[Path, str]] = []
+
+    def files_at(self, path: Path) -> Iterator[Path]:
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            raise FileNotFoundError(str(path)) from None
+        except OSError as error:
+            self._note(error, path)
+            return
+        if stat.S_ISDIR(mode):
+            yield from self._below(path)
+        elif stat.S_ISREG(mode):
+            yield path
+        else:
+            self.unreadable.append((path, "neither a file nor a folder"))
+
+    def _below(self, top: Path) -> Iterator[Path]:
+        for folder, folders, names in os.walk(top, onerror=lambda error: self._note(error, top)):
+            folders.sort()
+            yield from (path for name in sorted(names) if self._is_file(path := Path(folder, name)))
+
+    def _is_file(self, path: Path) -> bool:
+        try:
+            return stat.S_ISREG(path.stat().st_mode)
+        except FileNotFoundError:  # a link that leads nowhere, or gone since it was listed
+            return False
+        except OSError as error:
+            self._note(error, path)
+            return False
+
+    def _note(self, error: OSError, path: Path) -> None:
+        where = Path(error.filename) if isinstance(error.filename, str) else path
+        self.unreadable.append((where, error.strerror or "it could not be read"))
