@@ -25,7 +25,7 @@ from audit.headlines import make_headline, make_title
 from audit.imports import Delivery, append_delivery
 from audit.models import Outcome
 from audit.moves import allowed_moves, check_move, lock_session, make_evidence, save_move, save_progress
-from audit.services import Appended, append_entries, record, record_decision, redact
+from audit.services import Appended, append_entries, content_hash, record, record_decision, redact
 from chats.importing import ImportedChat, sync_imported_chat
 from chats.models import Chat, ChatMode
 from chats.states import KIND, MOVES, OPEN_STATUSES
@@ -220,14 +220,16 @@ def decide_approval(
     tenant_id: uuid.UUID,
     chat_id: uuid.UUID,
     actor: Actor,
+    seen_version: int,
     is_approved: bool,
     comment: str = "",
     now: datetime | None = None,
-    seen_version: int | None = None,
 ) -> Chat:
     """awaiting approval -> responding, a refused one too, its agent being told.
 
-    Keeps a receipt of what was seen. Raises ValueError unless a member decides.
+    Keeps a receipt of what was seen: the reason with its hash. The call that asks, by its id and its
+    arguments, comes with the runtimes that ask. Raises ValueError unless a member decides, and `StaleVersion`
+    where `seen_version`, that of the page the decision was taken on, is not what stands there now.
     """
     now = now or timezone.now()
     move = "approve" if is_approved else "deny"
@@ -239,7 +241,12 @@ def decide_approval(
         session=(KIND, chat.pk),
         subject=chat.waiting_reason or chat.title,
         outcome=Outcome.APPROVED if is_approved else Outcome.REJECTED,
-        seen={"title": chat.title, "reason": chat.waiting_reason, "version": chat.version},
+        seen={
+            "title": chat.title,
+            "reason": chat.waiting_reason,
+            "reason_hash": content_hash(chat.waiting_reason),
+            "version": chat.version,
+        },
         decided_by_id=actor.user_id,
         comment=redact(tenant_id=tenant_id, text=comment),
     )

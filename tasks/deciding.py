@@ -12,7 +12,7 @@ from django.utils import timezone
 from audit.entries import EntryKind
 from audit.models import Outcome
 from audit.moves import check_move
-from audit.services import record_decision, redact
+from audit.services import content_hash, record_decision, redact
 from tasks.models import BackgroundTask, WaitingOn
 from tasks.saving import LockedTask, lock_task, save_task, write_line
 from tasks.states import KIND, WAITING_FOR, moves_of
@@ -27,11 +27,14 @@ def accept(
     tenant_id: uuid.UUID,
     task_id: uuid.UUID,
     actor: Actor,
+    seen_version: int,
     comment: str = "",
     now: datetime | None = None,
-    seen_version: int | None = None,
 ) -> BackgroundTask:
-    """waiting on a review -> completed. Raises ValueError unless a member decides."""
+    """waiting on a review -> completed. Raises ValueError unless a member decides.
+
+    `seen_version` is that of the page the decision was taken on; `StaleVersion` says that it has moved on.
+    """
     return _decide(
         lock_task(tenant_id, task_id),
         "accept",
@@ -50,9 +53,9 @@ def send_back(
     tenant_id: uuid.UUID,
     task_id: uuid.UUID,
     actor: Actor,
+    seen_version: int,
     comment: str,
     now: datetime | None = None,
-    seen_version: int | None = None,
 ) -> BackgroundTask:
     """waiting on a review -> running, with what is to be different. Members alone decide, as in `accept`."""
     return _decide(
@@ -73,10 +76,10 @@ def decide_approval(
     tenant_id: uuid.UUID,
     task_id: uuid.UUID,
     actor: Actor,
+    seen_version: int,
     is_approved: bool,
     comment: str = "",
     now: datetime | None = None,
-    seen_version: int | None = None,
 ) -> BackgroundTask:
     """waiting on an approval -> running; a refused one too, its agent being told. Members alone decide."""
     return _decide(
@@ -120,12 +123,17 @@ def dismiss(
 
 
 def describe_decision(task: BackgroundTask) -> dict[str, Any]:
-    """What a member is shown who decides about this task now; its receipt keeps it with its hash."""
+    """What a member is shown who decides about this task now; its receipt keeps it with its hash.
+
+    A request is what its reason says, with the reason's own hash. The call that asks, by its id and its
+    arguments, comes with the runtimes that ask.
+    """
     return {
         "title": task.title,
         "prompt": task.prompt,
         "waits_on": task.waiting_on,
         "reason": task.waiting_reason,
+        "reason_hash": content_hash(task.waiting_reason),
         "result": task.result,
         "version": task.version,
     }

@@ -159,6 +159,9 @@ class Decide:
     def tell(self, telling: Telling) -> None:
         services.decide_approval(
             **telling.chat,
+            seen_version=Chat.objects.for_tenant(telling.stage.tenant_id)
+            .get(pk=telling.chat["chat_id"])
+            .version,
             actor=telling.person,
             is_approved=self.is_approved,
             comment=self.comment,

@@ -62,6 +62,11 @@ class Telling:
         )
         return played.open_calls
 
+    def as_seen(self) -> dict[str, Any]:
+        """The task in the version that stands there: what somebody decides on."""
+        rows = BackgroundTask.objects.for_tenant(self.stage.tenant_id)
+        return {**self.task, "seen_version": rows.get(pk=self.task["task_id"]).version}
+
     def person(self, who: str) -> Actor:
         return self.stage.actor(who)
 
@@ -175,7 +180,7 @@ class Decide:
 
     def tell(self, telling: Telling) -> None:
         services.decide_approval(
-            **telling.task,
+            **telling.as_seen(),
             actor=telling.person(self.who),
             is_approved=self.is_approved,
             comment=self.comment,
@@ -206,7 +211,7 @@ class Accept:
 
     def tell(self, telling: Telling) -> None:
         now = telling.clock.after(minutes=self.after)
-        services.accept(**telling.task, actor=telling.person(self.who), comment=self.comment, now=now)
+        services.accept(**telling.as_seen(), actor=telling.person(self.who), comment=self.comment, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +222,7 @@ class SendBack:
 
     def tell(self, telling: Telling) -> None:
         now = telling.clock.after(minutes=self.after)
-        services.send_back(**telling.task, actor=telling.person(self.who), comment=self.comment, now=now)
+        services.send_back(**telling.as_seen(), actor=telling.person(self.who), comment=self.comment, now=now)
 
 
 @dataclass(frozen=True, slots=True)

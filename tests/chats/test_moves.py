@@ -58,7 +58,13 @@ def make_chat(state: str) -> tuple[Chat, Actor]:
 
 def call(move: str, chat: Chat, actor: Actor, **more: Any) -> Any:
     function, extra, _, _ = TABLE[move]
-    return function(tenant_id=chat.tenant_id, chat_id=chat.pk, actor=actor, **extra, **more)
+    return function(
+        tenant_id=chat.tenant_id,
+        chat_id=chat.pk,
+        actor=actor,
+        **extra,
+        **{"seen_version": chat.version, **more},
+    )
 
 
 def columns(chat: Chat) -> dict[str, Any]:
@@ -110,5 +116,11 @@ def test_a_stranger_finds_no_chat(move: str, state: str) -> None:
     stranger = MembershipFactory(admin=True)
     function, extra, _, _ = TABLE[move]
     with pytest.raises(Chat.DoesNotExist):
-        function(tenant_id=stranger.tenant_id, chat_id=chat.pk, actor=Actor.member(stranger.user), **extra)
+        function(
+            tenant_id=stranger.tenant_id,
+            chat_id=chat.pk,
+            actor=Actor.member(stranger.user),
+            seen_version=chat.version,
+            **extra,
+        )
     assert columns(chat)["version"] == chat.version

@@ -109,10 +109,17 @@ def test_a_question_says_what_and_since_when_and_is_forgotten_with_its_answer() 
 def test_an_approval_keeps_what_was_seen_and_who_decided(is_approved: bool, outcome: str) -> None:
     chat, key = make("awaiting_approval", quiet=True)
     now = timezone.now()
-    decided = services.decide_approval(**key, is_approved=is_approved, comment="At night.", now=now)
+    decided = services.decide_approval(
+        **key, is_approved=is_approved, comment="At night.", now=now, seen_version=1
+    )
     receipt = DecisionReceipt.objects.get(session_kind="chat", session_id=chat.pk)
     assert (receipt.outcome, receipt.comment, receipt.decided_by_id) == (outcome, "At night.", chat.owner_id)
-    assert receipt.seen == {"title": chat.title, "reason": chat.waiting_reason, "version": 1}
+    assert receipt.seen == {
+        "title": chat.title,
+        "reason": chat.waiting_reason,
+        "reason_hash": content_hash(chat.waiting_reason),
+        "version": 1,
+    }
     assert receipt.content_hash == content_hash(receipt.seen)
     line = TranscriptEntry.objects.get(transcript__session_id=chat.pk)
     assert (line.kind, line.text) == ("approval", "At night.")
@@ -122,7 +129,7 @@ def test_an_approval_keeps_what_was_seen_and_who_decided(is_approved: bool, outc
 def test_only_a_member_decides() -> None:
     chat, key = make("awaiting_approval")
     with pytest.raises(ValueError, match="for a member to decide"):
-        services.decide_approval(**key | {"actor": SYSTEM}, is_approved=True)
+        services.decide_approval(**key | {"actor": SYSTEM}, is_approved=True, seen_version=1)
     chat.refresh_from_db()
     assert (chat.status, DecisionReceipt.objects.count()) == ("awaiting_approval", 0)
 
@@ -196,8 +203,9 @@ def test_a_known_secret_reaches_no_column_and_no_record() -> None:
     services.post_message(**key, text=f"it is {value}")
     services.ask_question(**key, reason=f"is it {value}?")
     services.post_message(**key, text="yes")
-    services.request_approval(**key, reason=f"login {value}")
-    services.decide_approval(**key, is_approved=False, comment=f"not {value}")
+    asked = services.request_approval(**key, reason=f"login {value}")
+    seen = {"seen_version": asked.version}
+    services.decide_approval(**key, **seen, is_approved=False, comment=f"not {value}")
     services.fail_turn(**key, error=f"bad key {value}")
     services.rename_chat(**key, title=f"Never {value}")
     stored = [

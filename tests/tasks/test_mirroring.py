@@ -142,5 +142,6 @@ def test_the_review_of_what_a_source_brought_is_the_tasks_own() -> None:
     )
     mirror(task, status=TaskStatus.RUNNING)
     mirror(task, status=TaskStatus.WAITING, waiting_on=WaitingOn.REVIEW, reason="Done.", result="All green.")
-    done = services.accept(tenant_id=seat.tenant_id, task_id=task.pk, actor=me)
+    task.refresh_from_db()
+    done = services.accept(seen_version=task.version, tenant_id=seat.tenant_id, task_id=task.pk, actor=me)
     assert (done.status, done.result) == (TaskStatus.COMPLETED, "All green.")

@@ -76,7 +76,13 @@ def make_task(state: str, **more: Any) -> tuple[BackgroundTask, Actor]:
 
 def call(move: str, task: BackgroundTask, actor: Actor, **more: Any) -> Any:
     function, extra, _, _ = TABLE[move]
-    return function(tenant_id=task.tenant_id, task_id=task.pk, actor=actor, **extra, **more)
+    return function(
+        tenant_id=task.tenant_id,
+        task_id=task.pk,
+        actor=actor,
+        **extra,
+        **{"seen_version": task.version, **more},
+    )
 
 
 def columns(task: BackgroundTask) -> dict[str, Any]:
@@ -130,7 +136,13 @@ def test_a_stranger_finds_no_task(move: str, state: str) -> None:
     stranger = MembershipFactory(admin=True)
     function, extra, _, _ = TABLE[move]
     with pytest.raises(BackgroundTask.DoesNotExist):
-        function(tenant_id=stranger.tenant_id, task_id=task.pk, actor=Actor.member(stranger.user), **extra)
+        function(
+            tenant_id=stranger.tenant_id,
+            task_id=task.pk,
+            actor=Actor.member(stranger.user),
+            seen_version=task.version,
+            **extra,
+        )
     assert columns(task)["version"] == task.version
 
 

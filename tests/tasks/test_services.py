@@ -107,8 +107,8 @@ def test_a_known_secret_reaches_no_column_and_no_record() -> None:
     services.start(**key)
     services.wait(**key, on=WaitingOn.INPUT, reason=f"is it {value}?")
     services.answer(**key, text=f"it is {value}")
-    services.complete(**key, result=f"used {value}", needs_review=True)
-    services.send_back(**key, comment=f"not {value}")
+    done = services.complete(**key, result=f"used {value}", needs_review=True)
+    services.send_back(**key, seen_version=done.version, comment=f"not {value}")
     services.fail(**key, error=f"bad key {value}")
     stored = [
         *BackgroundTask.objects.values(),
@@ -189,7 +189,8 @@ def test_a_decision_keeps_what_was_seen_and_who_decided(
 ) -> None:
     task, key = make(state, result="It is done.")
     seen = describe_decision(task)
-    decide(**key, **extra)
+    assert seen["reason_hash"] == content_hash(task.waiting_reason)
+    decide(**key, seen_version=task.version, **extra)
     receipt = DecisionReceipt.objects.get(session_kind="background_task", session_id=task.pk)
     assert (receipt.outcome, receipt.comment) == (outcome, extra.get("comment", ""))
     assert (receipt.decided_by_id, receipt.subject) == (task.owner_id, task.waiting_reason)
@@ -205,7 +206,7 @@ def test_only_a_member_decides(
 ) -> None:
     task, key = make(state)
     with pytest.raises(ValueError, match="for a member to decide"):
-        decide(**key | {"actor": Actor.agent("reviewer")}, **extra)
+        decide(**key | {"actor": Actor.agent("reviewer")}, seen_version=task.version, **extra)
     task.refresh_from_db()
     assert task.version == 1
     assert not DecisionReceipt.objects.exists()
