@@ -97,8 +97,8 @@ class Usage:
 class RunFacts:
     """Where and how an agent ran; "" means that the source did not say.
 
-    All of them can change inside one session. Of model, branch, cwd and commit a transcript keeps the first and
-    the last value, of the others the last one.
+    All of them can change inside one session. Of model, branch, cwd and commit a transcript keeps the first
+    and the last value, of the others the last one.
     `origin` is one of web, vscode, desktop, cli, api, schedule.
     """
 

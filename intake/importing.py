@@ -7,11 +7,9 @@ import traceback
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from django.db import connection, transaction
 
@@ -23,8 +21,9 @@ from intake.models import ImportedSession
 from intake.projection import Started, chat_of, start_of, task_of, told_task_of
 from intake.readers.base import ChildHint, Format, Problem, ReadContext, ReadRecord, Severity
 from intake.readers.detect import detect
-from intake.readers.side_files import AgentMeta, agent_files, agent_id_of, meta_of
+from intake.readers.side_files import AgentFiles, AgentMeta, agent_files, agent_id_of, meta_of
 from intake.readers.summary import SessionSummary, SummaryFold, link_child
+from intake.reports import FileOutcome, FileReport
 from tasks.importing import sync_imported_task
 from tasks.queries import title_of
 from workspace.actors import Actor
@@ -38,52 +37,9 @@ logger = logging.getLogger(__name__)
 BATCH = 500
 #: ... or how many bytes of the file, if that is less.
 BATCH_BYTES = 8 << 20
-#: How many problems of one file a report lists; the rest is counted.
-MOST_PROBLEMS = 1_000
 
 #: A session (agent "") or one of its sub-agents, by the source's own ids.
 type Key = tuple[str, str]
-
-
-class FileOutcome(StrEnum):
-    IMPORTED = "imported"
-    GROWN = "grown"
-    UNCHANGED = "unchanged"
-    IGNORED = "ignored"
-    FAILED = "failed"
-
-
-@dataclass(slots=True)
-class FileReport:
-    """What became of one file. `session` is KIND:ID, "" if it became none; `children` counts sub-agents.
-
-    A file that holds records of several sessions names the others in `other_sessions`.
-    """
-
-    path: str
-    format: str = ""
-    outcome: FileOutcome = FileOutcome.IGNORED
-    session: str = ""
-    other_sessions: list[str] = field(default_factory=list)
-    entries: int = 0
-    children: int = 0
-    redactions: int = 0
-    problems: list[Problem] = field(default_factory=list)
-    more_problems: int = 0
-
-    @property
-    def has_lost(self) -> bool:
-        """Whether something of a recognised file is not in the result."""
-        return self.outcome == FileOutcome.FAILED or any(p.severity == Severity.LOST for p in self.problems)
-
-    def add_problem(self, problem: Problem) -> None:
-        if len(self.problems) < MOST_PROBLEMS or problem.severity == Severity.LOST:
-            self.problems.append(problem)
-        else:
-            self.more_problems += 1
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 @dataclass(slots=True)
@@ -98,6 +54,7 @@ class Importer:
 
     def __init__(self, *, tenant_id: uuid.UUID, placement: Placement, actor: Actor, now: datetime) -> None:
         self.tenant_id, self.placement, self.actor, self.now = tenant_id, placement, actor, now
+        self.agents = AgentFiles()
         self._hints: dict[str, tuple[ChildHint, ...]] = {}
 
     def import_file(self, path: Path) -> FileReport:
@@ -120,6 +77,12 @@ class Importer:
             self._fail(report, f"nothing of the file was kept: {type(error).__name__} at {place}")
         return report
 
+    def unreadable(self, path: Path, reason: str) -> FileReport:
+        """The report of what could not even be looked at."""
+        report = FileReport(str(path))
+        self._fail(report, f"it could not be looked at: {reason}")
+        return report
+
     def _fail(self, report: FileReport, reason: str) -> None:
         """The reason never quotes the file, and neither does the log: it has not been redacted."""
         report.outcome, report.session, report.entries, report.redactions = FileOutcome.FAILED, "", 0, 0
@@ -138,7 +101,7 @@ class _FileImport:
 
     def __init__(self, run: Importer, path: Path, format_: Format, report: FileReport) -> None:
         self.run_, self.path, self.format, self.report = run, path, format_, report
-        self.own_files = frozenset(agent_files(path))
+        self.own_files = frozenset(agent_files(path, run.agents))
         self.summaries: dict[Key, SessionSummary] = {}
         self.rows: dict[Key, ImportedSession] = {}
         self.outcomes: set[SyncOutcome] = set()

@@ -52,7 +52,7 @@ def run_server(log: Path) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(timeout=20)
-            # Its connections end a moment later. Until then, as with ours open, the database cannot be dropped.
+            # Its connections end a moment later: until then the database cannot be dropped.
             eventually(_is_database_ours_alone)
             connection.close()
 

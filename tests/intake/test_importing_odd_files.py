@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from audit.models import Transcript, TranscriptEntry
 from chats.models import Chat
@@ -140,3 +142,14 @@ def test_batches_by_bytes_give_what_one_batch_gives(member, tmp_path, monkeypatc
     run(member, file)
     texts = list(TranscriptEntry.objects.order_by("seq").values_list("text", flat=True))
     assert texts == [f"{word} {turn}" for turn in range(20) for word in ("Question", "Answer")]
+
+
+def test_a_pipe_is_reported_and_not_waited_for(member, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    args = ["--workspace", member.tenant.slug, "--owner", member.user.email, "--json"]
+    out = io.StringIO()
+    with pytest.raises(CommandError, match="could not be read"):
+        call_command("import_sessions", str(tmp_path / "pipe"), *args, stdout=out)
+    line = json.loads(out.getvalue())
+    assert (line["outcome"], line["session"]) == ("failed", "")
+    assert "neither a file nor a folder" in line["problems"][0]["reason"]

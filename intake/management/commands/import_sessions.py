@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
-from intake.files import find_files
-from intake.importing import FileReport, Importer
+from intake.files import Found, look_for_files
+from intake.importing import Importer
+from intake.reports import FileReport
 from workspace.actors import Actor
 from workspace.models import Membership, Tenant
 from workspace.placement import Placement
@@ -35,14 +37,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         importer = self._importer(options["workspace"], options["owner"])
         try:
-            files = find_files([Path(path).expanduser() for path in options["paths"]])
+            found = look_for_files([Path(path).expanduser() for path in options["paths"]])
         except FileNotFoundError as missing:
             raise CommandError(f"there is no file or folder {missing}", returncode=2) from None
         counts: Counter[str] = Counter()
         has_lost = False
         with transaction.atomic() if options["dry_run"] else nullcontext():
-            for path in files:
-                report = importer.import_file(path)
+            for report in self._import(importer, found):
                 counts[report.outcome.value] += 1
                 has_lost = has_lost or report.has_lost
                 self._tell(report, as_json=options["json"])
@@ -51,7 +52,7 @@ class Command(BaseCommand):
         if not options["json"]:
             self._sum_up(counts, options["workspace"], is_dry=options["dry_run"])
         if has_lost:
-            raise CommandError("a session's file lost a record: see the lines above", returncode=1)
+            raise CommandError("a file lost a record or could not be read: see the lines above", returncode=1)
 
     def _importer(self, slug: str, email: str) -> Importer:
         tenant = Tenant.objects.filter(slug=slug).first()
@@ -70,6 +71,12 @@ class Command(BaseCommand):
             actor=Actor.member(member.user),
             now=timezone.now(),
         )
+
+    def _import(self, importer: Importer, found: Found) -> Iterator[FileReport]:
+        for path, reason in found.unreadable:
+            yield importer.unreadable(path, reason)
+        for path in found.files:
+            yield importer.import_file(path)
 
     def _tell(self, report: FileReport, *, as_json: bool) -> None:
         if as_json:

@@ -1,0 +1,55 @@
+"""What an import says of each file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from intake.readers.base import Problem, Severity
+
+__all__ = ["FileOutcome", "FileReport"]
+
+#: How many problems of one file a report lists; the rest is counted.
+MOST_PROBLEMS = 1_000
+
+
+class FileOutcome(StrEnum):
+    IMPORTED = "imported"
+    GROWN = "grown"
+    UNCHANGED = "unchanged"
+    IGNORED = "ignored"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class FileReport:
+    """What became of one file. `session` is KIND:ID, "" if it became none; `children` counts sub-agents.
+
+    A file that holds records of several sessions names the others in `other_sessions`.
+    """
+
+    path: str
+    format: str = ""
+    outcome: FileOutcome = FileOutcome.IGNORED
+    session: str = ""
+    other_sessions: list[str] = field(default_factory=list)
+    entries: int = 0
+    children: int = 0
+    redactions: int = 0
+    problems: list[Problem] = field(default_factory=list)
+    more_problems: int = 0
+
+    @property
+    def has_lost(self) -> bool:
+        """Whether something of a recognised file is not in the result."""
+        return self.outcome == FileOutcome.FAILED or any(p.severity == Severity.LOST for p in self.problems)
+
+    def add_problem(self, problem: Problem) -> None:
+        if len(self.problems) < MOST_PROBLEMS or problem.severity == Severity.LOST:
+            self.problems.append(problem)
+        else:
+            self.more_problems += 1
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
