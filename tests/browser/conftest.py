@@ -16,12 +16,12 @@ from django.core.management import call_command
 from django.db import connection, connections
 from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.test.utils import setup_databases, teardown_databases
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from config.demo.loading import load_demo
 from config.demo.stage import OWNER, SLUG
 from tests.browser.server import run_server
-from tests.browser.visits import Visits
+from tests.browser.visits import PATIENCE_MS, Visits
 from workspace.models import Tenant, User
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -36,6 +36,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")
