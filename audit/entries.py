@@ -80,7 +80,7 @@ class NewRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """The tokens of one model message. Sources repeat and correct it: the last one per `message_id` counts.
+    """The tokens of one model message. Sources repeat it while it grows: the fullest per `message_id` counts.
 
     `input_tokens` leaves out what was read from or written to the provider's cache.
     """

@@ -11,6 +11,7 @@ from typing import Any
 
 from audit.entries import NewEntry, NewRecord, RunFacts, Usage
 from audit.moves import Move, save_move, save_progress
+from audit.redaction import Redactor
 from audit.services import Appended, append_entries, record
 from sessions_app.kinds import SessionModel
 from sessions_app.live import announce
@@ -50,7 +51,15 @@ class Synced:
     appended: Appended
 
 
-def append_delivery(tenant_id: uuid.UUID, session: tuple[str, uuid.UUID], delivery: Delivery) -> Appended:
+def append_delivery(
+    tenant_id: uuid.UUID,
+    session: tuple[str, uuid.UUID],
+    delivery: Delivery,
+    *,
+    is_latest: bool = True,
+    redactor: Redactor | None = None,
+) -> Appended:
+    """Hand a delivery to `append_entries`, which says what the last two mean."""
     return append_entries(
         tenant_id=tenant_id,
         session=session,
@@ -60,6 +69,8 @@ def append_delivery(tenant_id: uuid.UUID, session: tuple[str, uuid.UUID], delive
         records=delivery.records,
         source=delivery.source,
         native_session_id=delivery.native_session_id,
+        is_latest=is_latest,
+        redactor=redactor,
     )
 
 

@@ -203,7 +203,7 @@ class TranscriptEntry(AppendOnly):
 
 
 class MessageUsage(TenantOwned):
-    """The tokens of one model message. A later report of the same message replaces the earlier one."""
+    """The tokens of one model message. A report of more tokens replaces one of fewer, never the reverse."""
 
     transcript = models.ForeignKey(
         Transcript, on_delete=models.PROTECT, db_index=False, related_name="usages"
@@ -249,7 +249,14 @@ class RawRecord(AppendOnly):
         constraints = [
             models.UniqueConstraint(fields=["tenant", "transcript", "digest"], name="raw_record_once")
         ]
-        indexes = [models.Index(fields=["tenant", "transcript", "ordinal"], name="raw_record_by_ordinal")]
+        indexes = [
+            models.Index(fields=["tenant", "transcript", "ordinal"], name="raw_record_by_ordinal"),
+            models.Index(
+                fields=["tenant", "transcript", "native_id"],
+                condition=~Q(native_id=""),
+                name="raw_record_by_native_id",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"record {self.ordinal} ({self.record_type})"
@@ -281,7 +288,8 @@ class RenderedEntry(TenantOwned):
 class RedactionFinding(AppendOnly):
     """A credential that was replaced: its name or the rule that found it, and where its placeholder stands.
 
-    Offsets are characters of the stored, redacted text of `field`. `digest` is an HMAC by the tenant's key,
+    Offsets are characters of the stored, redacted text of `field`: a path in the entry, or, with no entry,
+    "raw/<ordinal>/..." in the body of a raw record. `digest` is an HMAC by the tenant's key,
     which says "the same secret again" and nothing else.
     """
 

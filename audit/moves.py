@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import models
 
+from audit.headlines import make_headline
 from audit.services import record
 from sessions_app.kinds import IllegalMove, SessionModel, StaleVersion
 from sessions_app.live import announce
@@ -97,13 +98,15 @@ def save_move(
 ) -> None:
     """Make `move` on a locked row: check it, write it, record who did it, announce it.
 
-    `rule` is the reason that people read behind the status. `fields` are further columns of the same write;
+    `rule` is the reason that people read behind the status; it is redacted and stored as one line.
+    `fields` are further columns of the same write;
     `changed_at` becomes `now` and `evidence` tells of the move unless they say otherwise. `seen_version`
     binds a decision to what was seen.
     Raises `StaleVersion` or `IllegalMove` with nothing changed. Call it inside the caller's transaction.
     """
     check_move(obj, moves=moves, move=move, seen_version=seen_version)
-    evidence = make_evidence(rule=rule, event=move, actor=actor, now=now)
+    because = make_headline(obj.tenant_id, rule)
+    evidence = make_evidence(rule=because, event=move, actor=actor, now=now)
     values = {
         "changed_at": now,
         "evidence": evidence,

@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from audit.appending import Appended, append_entries, redact, redact_value
+from audit.ids import clean_id, clean_ids
 from audit.models import AuditEntry, DecisionReceipt
 from workspace.actors import Actor
 
 __all__ = [
     "Appended",
     "append_entries",
+    "clean_id",
+    "clean_ids",
     "content_hash",
     "record",
     "record_decision",

@@ -10,6 +10,7 @@ from enum import StrEnum
 from django.db.models import Q, QuerySet
 
 from audit.entries import EntryKind
+from audit.ids import clean_id
 from audit.models import DecisionReceipt, RawRecord, Transcript, TranscriptEntry
 
 __all__ = [
@@ -90,22 +91,36 @@ def seq_of(tenant_id: uuid.UUID, entry_id: uuid.UUID) -> int | None:
 def find_call(
     tenant_id: uuid.UUID, session: tuple[str, uuid.UUID], call_id: str
 ) -> tuple[TranscriptEntry | None, TranscriptEntry | None]:
-    """A tool call of a session's transcript and its result, each None where there is none."""
+    """A tool call of a session's transcript and its result, each None where there is none.
+
+    `call_id` may be as the source gives it or as it is stored.
+    """
     transcript = find_transcript(tenant_id, session)
     if transcript is None or not call_id:
         return None, None
     kinds = [EntryKind.TOOL_CALL.value, EntryKind.TOOL_RESULT.value]
-    entries = list(_entries(transcript).filter(call_id=call_id, kind__in=kinds).order_by("seq"))
+    stored = clean_id(tenant_id, call_id)
+    entries = list(_entries(transcript).filter(call_id=stored, kind__in=kinds).order_by("seq"))
     call = next((entry for entry in entries if entry.kind == EntryKind.TOOL_CALL), None)
     return call, next((entry for entry in entries if entry.kind == EntryKind.TOOL_RESULT), None)
 
 
 def raw_record_of(entry: TranscriptEntry) -> RawRecord | None:
-    """The redacted record that the entry was read from, where its source had one."""
+    """The redacted record that the entry was read from, where its source had one.
+
+    The entry's native id begins with that of its record. Ordinals tell records of one file apart, and a
+    transcript may come from several: they decide only between records of the same id or of none.
+    """
+    rows = RawRecord.objects.filter(tenant_id=entry.tenant_id, transcript_id=entry.transcript_id)
+    record_id = entry.native_id.rpartition(":")[0]
+    if record_id:
+        named = list(rows.filter(native_id=record_id).order_by("created_at", "id"))
+        same_place = (record for record in named if record.ordinal == entry.ordinal)
+        if named:
+            return next(same_place, named[0])
     if entry.ordinal is None:
         return None
-    rows = RawRecord.objects.filter(tenant_id=entry.tenant_id, transcript_id=entry.transcript_id)
-    return rows.filter(ordinal=entry.ordinal).first()
+    return rows.filter(native_id="", ordinal=entry.ordinal).order_by("created_at", "id").first()
 
 
 def receipts_of(tenant_id: uuid.UUID, session: tuple[str, uuid.UUID]) -> QuerySet[DecisionReceipt]:

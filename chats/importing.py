@@ -14,6 +14,8 @@ from audit.headlines import make_evidence, make_headline, make_title
 from audit.imports import Delivery, Synced, SyncOutcome, append_delivery, record_import, sync_row
 from audit.models import AuditEntry
 from audit.moves import lock_session
+from audit.redaction import Redactor
+from audit.redactors import redactor_for
 from audit.services import redact
 from chats.models import Chat, ChatMode, ChatStatus
 from chats.states import KIND
@@ -76,12 +78,15 @@ def sync_imported_chat(
     if session_id is None:
         return _create(tenant_id, placement, chat, actor, delivery or Delivery())
     row = lock_session(Chat, tenant_id=tenant_id, session_id=session_id)
-    appended = append_delivery(tenant_id, (KIND, row.pk), delivery or Delivery())
+    redactor = redactor_for(tenant_id)
+    appended = append_delivery(
+        tenant_id, (KIND, row.pk), delivery or Delivery(), is_latest=is_latest, redactor=redactor
+    )
     outcome = sync_row(
         row,
         kind=KIND,
         actor=actor,
-        values=_columns_to_take(row, chat) if is_latest else {},
+        values=_columns_to_take(row, chat, redactor) if is_latest else {},
         has_new_entries=bool(appended.added),
         now=chat.last_message_at,
     )
@@ -92,23 +97,24 @@ def _create(
     tenant_id: uuid.UUID, placement: Placement, chat: ImportedChat, actor: Actor, delivery: Delivery
 ) -> Synced:
     check_placement(tenant_id, placement)
+    redactor = redactor_for(tenant_id)
     row = Chat(
         id=uuid7(),
         tenant_id=tenant_id,
         owner_id=placement.owner_id,
         initiative_id=placement.initiative_id,
         plan_id=placement.plan_id,
-        **_columns(tenant_id, chat),
+        **_columns(tenant_id, chat, redactor),
     )
     row.save(force_insert=True)
-    appended = append_delivery(tenant_id, (KIND, row.pk), delivery)
+    appended = append_delivery(tenant_id, (KIND, row.pk), delivery, redactor=redactor)
     record_import(row, kind=KIND, actor=actor)
     return Synced(row.pk, SyncOutcome.CREATED, appended)
 
 
-def _columns_to_take(row: Chat, chat: ImportedChat) -> dict[str, Any]:
+def _columns_to_take(row: Chat, chat: ImportedChat, redactor: Redactor) -> dict[str, Any]:
     """What the records may say of a row that is there already: what members decided here stands."""
-    values = _columns(row.tenant_id, chat)
+    values = _columns(row.tenant_id, chat, redactor)
     if values["title"] != row.title and _was_renamed(row):
         del values["title"]
     if row.ended_at is not None and chat.last_message_at > row.ended_at:
@@ -125,20 +131,20 @@ def _was_renamed(row: Chat) -> bool:
     return entries.filter(object_kind=KIND, object_id=row.pk, action="rename").exists()
 
 
-def _columns(tenant_id: uuid.UUID, chat: ImportedChat) -> dict[str, Any]:
+def _columns(tenant_id: uuid.UUID, chat: ImportedChat, redactor: Redactor) -> dict[str, Any]:
     """The row's columns as its source says them, redacted."""
     return {
-        "title": make_title(tenant_id, chat.title),
+        "title": make_title(tenant_id, chat.title, redactor),
         "status": chat.status,
-        "evidence": make_evidence(tenant_id, chat.evidence),
+        "evidence": make_evidence(tenant_id, chat.evidence, redactor),
         "last_message_at": chat.last_message_at,
         "changed_at": chat.last_message_at,
-        "waiting_reason": make_headline(tenant_id, chat.waiting_reason),
+        "waiting_reason": make_headline(tenant_id, chat.waiting_reason, redactor),
         "waiting_since": chat.waiting_since,
-        "error": make_headline(tenant_id, chat.error),
+        "error": make_headline(tenant_id, chat.error, redactor),
         "message_count": chat.message_count,
         "turn_count": chat.turn_count,
-        "repo": redact(tenant_id=tenant_id, text=chat.repo)[:300],
+        "repo": redact(tenant_id=tenant_id, text=chat.repo, redactor=redactor)[:300],
         "origin": chat.origin,
         "mode": chat.mode,
     }

@@ -12,7 +12,8 @@ from django.utils import timezone
 from agents.models import Profile
 from audit.headlines import make_title
 from audit.moves import make_evidence
-from audit.services import record, redact
+from audit.redaction import Redactor
+from audit.services import clean_id, record, redact
 from sessions_app.kinds import Origin
 from sessions_app.live import announce
 from tasks.models import BackgroundTask
@@ -79,7 +80,7 @@ def create_task(
         repo=redact(tenant_id=tenant_id, text=repo)[:300],
         origin=origin,
         changed_at=now,
-        **source_columns(source),
+        **source_columns(tenant_id, source),
     )
     return _insert(task, actor=actor, now=now, rule="It stands in the queue.")
 
@@ -102,7 +103,7 @@ def insert_child(parent: BackgroundTask, spec: ChildSpec, *, actor: Actor, now: 
         origin=Origin.AGENT,
         is_folded=True,
         changed_at=now,
-        **source_columns(Source(kind=KIND, id=parent.pk, call_id=spec.call_id)),
+        **source_columns(tenant_id, Source(kind=KIND, id=parent.pk, call_id=spec.call_id)),
     )
     return _insert(child, actor=actor, now=now, rule="Its parent put it into the queue.")
 
@@ -124,13 +125,15 @@ def _insert(task: BackgroundTask, *, actor: Actor, now: datetime, rule: str) -> 
     return task
 
 
-def source_columns(source: Source | None) -> dict[str, object]:
-    """The columns of a task that say where it was started from."""
+def source_columns(
+    tenant_id: uuid.UUID, source: Source | None, redactor: Redactor | None = None
+) -> dict[str, object]:
+    """The columns of a task that say where it was started from; the call's id as transcripts hold it."""
     if source is None:
         return {}
     return {
         "source_kind": source.kind,
         "source_id": source.id,
         "source_entry_id": source.entry_id,
-        "source_call_id": source.call_id[:200],
+        "source_call_id": clean_id(tenant_id, source.call_id, redactor),
     }

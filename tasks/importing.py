@@ -13,6 +13,8 @@ from uuid_utils.compat import uuid7
 from audit.headlines import make_evidence, make_headline, make_title
 from audit.imports import Delivery, Synced, SyncOutcome, append_delivery, record_import, sync_row
 from audit.moves import lock_session
+from audit.redaction import Redactor
+from audit.redactors import redactor_for
 from audit.services import redact
 from sessions_app.kinds import Evidence, Origin
 from tasks.creating import Source, source_columns
@@ -83,8 +85,11 @@ def sync_imported_task(
         return _create(tenant_id, placement, task, actor, parent_id, delivery or Delivery())
     locked = lock_task(tenant_id, session_id)
     row = locked.task
-    appended = append_delivery(tenant_id, (KIND, row.pk), delivery or Delivery())
-    values = _columns(tenant_id, task) if is_latest else {}
+    redactor = redactor_for(tenant_id)
+    appended = append_delivery(
+        tenant_id, (KIND, row.pk), delivery or Delivery(), is_latest=is_latest, redactor=redactor
+    )
+    values = _columns(tenant_id, task, redactor) if is_latest else {}
     had_ended = row.status in ENDED
     if row.status not in IMPORTED_STATUSES:
         values = {name: value for name, value in values.items() if name not in _STATE_COLUMNS}
@@ -111,6 +116,7 @@ def _create(
 ) -> Synced:
     check_placement(tenant_id, placement)
     parent = lock_session(BackgroundTask, tenant_id=tenant_id, session_id=parent_id) if parent_id else None
+    redactor = redactor_for(tenant_id)
     row = BackgroundTask(
         id=uuid7(),
         tenant_id=tenant_id,
@@ -118,32 +124,32 @@ def _create(
         initiative_id=placement.initiative_id,
         plan_id=placement.plan_id,
         parent=parent,
-        **_columns(tenant_id, task),
+        **_columns(tenant_id, task, redactor),
     )
     row.save(force_insert=True)
-    appended = append_delivery(tenant_id, (KIND, row.pk), delivery)
+    appended = append_delivery(tenant_id, (KIND, row.pk), delivery, redactor=redactor)
     record_import(row, kind=KIND, actor=actor)
     if parent is not None:
         count_child(parent, added=1, done=int(row.status in ENDED), now=task.changed_at)
     return Synced(row.pk, SyncOutcome.CREATED, appended)
 
 
-def _columns(tenant_id: uuid.UUID, task: ImportedTask) -> dict[str, Any]:
+def _columns(tenant_id: uuid.UUID, task: ImportedTask, redactor: Redactor) -> dict[str, Any]:
     """The row's columns as its source says them, redacted."""
     return {
-        "title": make_title(tenant_id, task.title),
+        "title": make_title(tenant_id, task.title, redactor),
         "status": task.status,
-        "evidence": make_evidence(tenant_id, task.evidence),
+        "evidence": make_evidence(tenant_id, task.evidence, redactor),
         "changed_at": task.changed_at,
         "started_at": task.started_at,
         "finished_at": task.finished_at,
-        "prompt": redact(tenant_id=tenant_id, text=task.prompt),
-        "result": redact(tenant_id=tenant_id, text=task.result),
-        "error": make_headline(tenant_id, task.error),
+        "prompt": redact(tenant_id=tenant_id, text=task.prompt, redactor=redactor),
+        "result": redact(tenant_id=tenant_id, text=task.result, redactor=redactor),
+        "error": make_headline(tenant_id, task.error, redactor),
         "turn_count": task.turn_count,
         "files_touched": task.files_touched,
-        "repo": redact(tenant_id=tenant_id, text=task.repo)[:300],
+        "repo": redact(tenant_id=tenant_id, text=task.repo, redactor=redactor)[:300],
         "origin": task.origin,
         "is_folded": task.is_folded,
-        **source_columns(task.source),
+        **source_columns(tenant_id, task.source, redactor),
     }

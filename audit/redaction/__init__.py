@@ -4,5 +4,6 @@ from audit.redaction.detector import DETECTOR, Detector
 from audit.redaction.engine import Redactor
 from audit.redaction.findings import Finding, Redacted
 from audit.redaction.needles import MIN_LENGTH, refusal
+from audit.redaction.pieces import is_too_deep
 
-__all__ = ["DETECTOR", "MIN_LENGTH", "Detector", "Finding", "Redacted", "Redactor", "refusal"]
+__all__ = ["DETECTOR", "MIN_LENGTH", "Detector", "Finding", "Redacted", "Redactor", "is_too_deep", "refusal"]

@@ -49,6 +49,11 @@ class Redactor:
             put_together(text, self._redact([Piece(text)]), False, field, findings), tuple(findings)
         )
 
+    def redact_ids(self, ids: Sequence[str]) -> list[Redacted]:
+        """Ids of other tools as they may be stored, in the order given: rules are not run on them, since ids
+        are random by design, but known secrets are looked for."""
+        return list(self._redact([Piece(one, is_exempt=True) for one in ids]))
+
     def redact_json(self, value: Any, field: str = "") -> tuple[Any, list[Finding]]:
         """A decoded JSON value with all its texts redacted, keys too.
 
@@ -84,6 +89,8 @@ class Redactor:
         buffer.cover(list(self._own_placeholders(buffer.text)))
         buffer.cover(self._known.find(buffer.text))
         buffer.leave_out_exempt()
+        if not buffer.data:
+            return buffer.results()
         for _ in range(_ROUNDS):
             hits = self._detector.find(buffer.data)
             if not buffer.cover(self._spans(buffer, hits)):

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,22 @@ def take_apart(value: Any, has_numbers: bool) -> list[Piece]:
     With `has_numbers` also its whole numbers; what is no JSON counts as its text. Raises TooDeepError.
     """
     return list(_pieces(value, Piece(""), has_numbers, 0))
+
+
+def is_too_deep(value: Any) -> bool:
+    """Whether a value is nested deeper than `MAX_DEPTH`. Looks level by level, so no depth is too much."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _pieces(value: Any, place: Piece, has_numbers: bool, depth: int) -> Iterator[Piece]:
