@@ -15,6 +15,8 @@ from django.db import connection, transaction
 
 from audit.entries import NewEntry, NewRecord, RunFacts, Usage
 from audit.imports import Delivery, Synced, SyncOutcome
+from audit.redactors import one_redactor
+from audit.services import clean_ids
 from audit.transcripts import find_transcript
 from chats.importing import sync_imported_chat
 from intake.models import ImportedSession
@@ -66,7 +68,7 @@ class Importer:
             if found is None:
                 return report
             report.format = found.key
-            with transaction.atomic():
+            with one_redactor(self.tenant_id), transaction.atomic():
                 _FileImport(self, path, found, report).run()
         except OSError as error:
             self._fail(report, f"the file could not be read: {error.strerror}")
@@ -262,8 +264,9 @@ class _FileImport:
     def _find_by_call(self, key: Key, hint: ChildHint) -> uuid.UUID | None:
         """A sub-agent that was known by its call alone gets its id once its starter names it."""
         rows = ImportedSession.objects.for_tenant(self.run_.tenant_id)
-        waiting = rows.filter(source=self.format.key, native_id=key[0], agent_id=f"call:{hint.call_id}")
-        if not hint.agent_id or not waiting.update(agent_id=key[1]):
+        native_id, by_call, agent_id = self._clean(key[0], f"call:{hint.call_id}", key[1])
+        waiting = rows.filter(source=self.format.key, native_id=native_id, agent_id=by_call)
+        if not hint.agent_id or not waiting.update(agent_id=agent_id):
             return None
         return self._find(key)
 
@@ -308,10 +311,16 @@ class _FileImport:
         kind = "background_task" if parent[1] else "chat"
         return start_of(self.run_.tenant_id, (kind, parent_id), hint.call_id if hint else "")
 
+    def _clean(self, *ids: str) -> list[str]:
+        """The source's ids as they may be stored: a known secret in one is replaced by its name."""
+        clean = clean_ids(tenant_id=self.run_.tenant_id, values=ids)
+        return [clean[value] for value in ids]
+
     def _row(self, key: Key) -> ImportedSession | None:
         if key not in self.rows:
             rows = ImportedSession.objects.for_tenant(self.run_.tenant_id)
-            row = rows.filter(source=self.format.key, native_id=key[0], agent_id=key[1]).first()
+            native_id, agent_id = self._clean(*key)
+            row = rows.filter(source=self.format.key, native_id=native_id, agent_id=agent_id).first()
             if row is None:
                 return None
             self.rows[key] = row
@@ -333,14 +342,16 @@ class _FileImport:
         """Keep which session of ours this is, and what its starter told of it."""
         told = {"parent_agent_id": "", "call_id": "", "outcome": ""}
         if hint is not None:
-            told = {"parent_agent_id": hint.parent, "call_id": hint.call_id, "outcome": hint.outcome}
+            parent, call_id = self._clean(hint.parent, hint.call_id)
+            told = {"parent_agent_id": parent, "call_id": call_id, "outcome": hint.outcome}
         row = self._row(key)
         if row is None:
+            native_id, agent_id = self._clean(*key)
             self.rows[key] = ImportedSession.objects.create(
                 tenant_id=self.run_.tenant_id,
                 source=self.format.key,
-                native_id=key[0],
-                agent_id=key[1],
+                native_id=native_id,
+                agent_id=agent_id,
                 session_kind="background_task" if key[1] else "chat",
                 session_id=synced.session_id,
                 **told,

@@ -5,18 +5,23 @@ from __future__ import annotations
 import io
 import json
 import os
+import uuid
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
-from audit.models import Transcript, TranscriptEntry
+from audit.models import MessageUsage, RawRecord, Transcript, TranscriptEntry
 from chats.models import Chat
-from intake.importing import FileOutcome
+from intake.models import ImportedSession
+from intake.reports import FileOutcome
 from tasks.models import BackgroundTask
 from tests.factories.workspace import MembershipFactory
 from tests.intake.claude_records import SESSION, Session
 from tests.intake.test_importing import run, write
+from workspace.actors import SYSTEM
 from workspace.models import Membership
+from workspace.services import set_secret
 
 pytestmark = pytest.mark.django_db
 
@@ -153,3 +158,24 @@ def test_a_pipe_is_reported_and_not_waited_for(member, tmp_path):
     line = json.loads(out.getvalue())
     assert (line["outcome"], line["session"]) == ("failed", "")
     assert "neither a file nor a folder" in line["problems"][0]["reason"]
+
+
+def test_a_known_secret_in_an_id_is_stored_by_its_name(member, tmp_path):
+    value = "Zx" + uuid.uuid4().hex
+    set_secret(tenant_id=member.tenant_id, name="DB_PASSWORD", value=value, actor=SYSTEM)
+    session = Session(sessionId=f"s-{value}")
+    session.user("Go")
+    call = {"type": "tool_use", "id": f"toolu_{value}", "name": "Agent", "input": {"prompt": "Look"}}
+    session.answer(call, mid=f"msg_{value}")
+    block = {"type": "tool_result", "tool_use_id": call["id"], "content": "Found"}
+    session.user([block], toolUseResult={"status": "completed", "agentId": f"a{value}", "content": []})
+    for outcome in (FileOutcome.IMPORTED, FileOutcome.UNCHANGED):
+        assert [report.outcome for report in run(member, write(tmp_path / "s.jsonl", session))] == [outcome]
+    assert BackgroundTask.objects.get().status == "completed"
+    tables = (Chat, BackgroundTask, Transcript, TranscriptEntry, RawRecord, MessageUsage, ImportedSession)
+    for table in tables:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT t::text FROM {table._meta.db_table} t")
+            rows = [row[0] for row in cursor.fetchall()]
+        assert rows or table is MessageUsage
+        assert all(value not in row for row in rows), table
