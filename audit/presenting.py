@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from audit.diffs import Hunk, hunks_of
 from audit.entries import EntryKind
+from audit.marking import Marker, markers_of
 from audit.models import TranscriptEntry
 from audit.rendering import rendered_texts
 
@@ -128,14 +129,35 @@ def present_entries(
     `whole` leaves nothing out: for the page of a single entry.
     """
     html = rendered_texts(entries)
+    markers = markers_of([*entries, *results.values()])
     shown_inside = {results[e.call_id].pk for e in entries if _is_call(e) and e.call_id in results}
     views = []
     for entry in entries:
         if entry.pk in shown_inside:
             continue
         result = results.get(entry.call_id) if _is_call(entry) else None
-        views.append(_present(entry, result, html.get(entry.pk), links, target, whole))
+        view = _present(entry, result, html.get(entry.pk), links, target, whole)
+        views.append(_with_chips(view, markers[entry.pk], markers[(result or entry).pk]))
     return views
+
+
+def _with_chips(view: EntryView, marker: Marker, of_result: Marker) -> EntryView:
+    """The view with its redactions as chips: output by the findings of the result, all else by its own."""
+    tool, edit = view.tool, view.edit
+    if tool:
+        tool = replace(
+            tool,
+            argument_line=marker.mark(tool.argument_line),
+            arguments=marker.mark(tool.arguments),
+            output=of_result.mark(tool.output),
+        )
+    if edit:
+        hunks = [
+            Hunk(hunk.header, [replace(line, text=marker.mark(line.text)) for line in hunk.lines])
+            for hunk in edit.hunks
+        ]
+        edit = replace(edit, path=marker.mark(edit.path), hunks=hunks)
+    return replace(view, text=marker.mark(view.text), preview=marker.mark(view.preview), tool=tool, edit=edit)
 
 
 def _is_call(entry: TranscriptEntry) -> bool:
