@@ -9,19 +9,28 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import expect
 
+from audit.models import TranscriptEntry
 from chats.models import Chat, ChatStatus
 from config.demo.stage import OWNER, SLUG
 from tests.browser.visits import Visits
+from workspace.actors import SYSTEM
 from workspace.models import Membership, Role, SignInLink, Tenant, User
-from workspace.services import create_sign_in_link, create_tenant
+from workspace.services import create_sign_in_link, create_tenant, create_user, set_member_role
 
 pytestmark = pytest.mark.browser
 
 LIST = f"/w/{SLUG}/sessions/"
 
 
+def newcomer(demo: Tenant) -> User:
+    """A member of the demo alone, whom no other test has sent anywhere."""
+    user = create_user(email=f"{uuid.uuid4().hex}@example.com")
+    set_member_role(tenant_id=demo.pk, user=user, role=Role.MEMBER, actor=SYSTEM)
+    return user
+
+
 def test_a_link_shows_a_button_that_signs_in_once(visits: Visits, demo: Tenant):
-    address = reverse("workspace:sign-in-link", args=[create_sign_in_link(email=OWNER)])
+    address = reverse("workspace:sign-in-link", args=[create_sign_in_link(email=newcomer(demo).email)])
     page = visits.open(address)
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     page.reload()
@@ -94,18 +103,22 @@ def test_a_theme_is_kept_and_drawn_by_the_server(visits: Visits, owner: User):
     expect(page.locator("html")).not_to_have_attribute("data-theme", "dark")
 
 
-def test_another_workspace_is_one_choice_away(visits: Visits, owner: User):
-    create_tenant(slug="second", name="Second", owner=owner)
-    page = visits.open(LIST, owner)
+def test_another_workspace_is_one_choice_away(visits: Visits, demo: Tenant):
+    member = newcomer(demo)
+    create_tenant(slug="second", name="Second", owner=member)
+    page = visits.open(LIST, member)
     page.locator(".menu-button").first.click()
     page.get_by_role("link", name="Second").click()
     expect(page).to_have_url(re.compile("/w/second/sessions/$"))
     expect(page.get_by_text("No sessions yet")).to_be_visible()
 
 
-def test_a_transcript_is_paged_in_place_and_an_entry_is_found_by_its_address(visits: Visits, owner: User):
-    page = visits.open(f"{LIST}?kind=chat&status=ended", owner)
-    page.locator(".row-title").first.click()
+def test_a_transcript_is_filtered_in_place_and_an_entry_is_found_by_its_address(
+    visits: Visits, owner: User, demo: Tenant
+):
+    calls = TranscriptEntry.objects.for_tenant(demo.pk).filter(kind="tool_call")
+    transcript = calls.filter(transcript__session_kind="chat").earliest("pk").transcript
+    page = visits.open(reverse("chats:chat-detail", args=[SLUG, transcript.session_id]), owner)
     call = page.locator(".entry[data-kind=tool_call]").first
     expect(call.locator("details")).not_to_have_attribute("open", "")
     call.locator("summary").click()
