@@ -236,6 +236,8 @@ class _FileImport:
 
     def _sync_told(self, parent: SessionSummary, hint: ChildHint) -> None:
         """A sub-agent that its starter's records tell of: a task of its own while it has no records here."""
+        if hint.is_report:
+            return
         key = (parent.session_id, hint.agent_id or f"call:{hint.call_id}")
         self.children.add(key)
         if key in self.summaries or hint.agent_id in self.own_files or not hint.call_id:

@@ -45,7 +45,8 @@ OUTCOMES = {
 class Started:
     """Where a sub-agent was started: the session of ours, and the tool call in its transcript.
 
-    `prompt` and `result` are what the transcript, already redacted, holds of the call.
+    `prompt` and `result` are what the transcript, already redacted, holds of the call. A reply that only says
+    that the sub-agent was started is no result, and its time no end.
     """
 
     kind: str
@@ -63,6 +64,8 @@ def start_of(tenant_id: uuid.UUID, session: tuple[str, uuid.UUID], call_id: str)
     if call is None:
         return Started(*session, call_id)
     arguments = call.arguments if isinstance(call.arguments, dict) else {}
+    if result is not None and result.data.get("launched"):
+        result = None
     return Started(
         *session,
         call_id,
@@ -134,7 +137,8 @@ def told_task_of(
     """The task of a sub-agent of which no records are here: what its starter's transcript says of it."""
     status = OUTCOMES.get(hint.outcome, TaskStatus.UNKNOWN)
     said = f"recorded: {hint.outcome}" if hint.outcome in OUTCOMES else "recorded no end of it"
-    at = started.result_at or started.at or parent.last_at or otherwise
+    at = hint.ended_at or started.result_at or started.at or parent.last_at or otherwise
+    result = hint.result or started.result
     return ImportedTask(
         title=hint.title or hint.agent_type or "Sub-agent",
         status=status,
@@ -145,9 +149,9 @@ def told_task_of(
         changed_at=at,
         started_at=started.at,
         finished_at=at if status != TaskStatus.UNKNOWN else None,
-        error=started.result if status == TaskStatus.FAILED else "",
+        error=result if status == TaskStatus.FAILED else "",
         prompt=started.prompt,
-        result=started.result if status == TaskStatus.COMPLETED else "",
+        result=result if status == TaskStatus.COMPLETED else "",
         source=_source(started),
         repo=_repo(parent),
         origin=Origin.AGENT,

@@ -90,7 +90,9 @@ class ChildHint:
 
     `outcome` is what was said last of its end: "" (nothing), `running` (it was started), `completed`,
     `failed` (it ended with an error) or `cancelled` (a person or a program stopped it). `never_ran` says that
-    the call was refused before anything started: there is no such sub-agent.
+    the call was refused before anything started: there is no such sub-agent. `result` and `ended_at` are of a
+    later report of its end, for one that went on after its call had returned; `result` is not redacted.
+    `is_report`: nothing but such reports is known, which commands in the background make as well.
     """
 
     call_id: str = ""
@@ -101,6 +103,9 @@ class ChildHint:
     prompt_mark: int = 0
     parent: str = ""
     never_ran: bool = False
+    result: str = field(default="", repr=False)
+    ended_at: datetime | None = None
+    is_report: bool = False
 
 
 def prompt_mark(text: str) -> int:

@@ -36,6 +36,7 @@ _MOST_TOKENS = 10**12
 _TURN_ENDS = frozenset({"end_turn", "stop_sequence", "max_tokens", "model_context_window_exceeded"})
 _EXIT_CODE = re.compile(r"(?:Error: )?Exit code (-?\d{1,9})\b")
 _INJECTED_FLAGS = ("isMeta", "isCompactSummary", "isVisibleInTranscriptOnly")
+_LAUNCHED = ("async_launched", "teammate_spawned")
 _STOPPED = ("[Request interrupted by user", "Error: [Request interrupted by user")
 _NOTIFIED = {"completed": "completed", "failed": "failed", "killed": "cancelled"}
 # A description that is longer is not one; it bounds what is held of each sub-agent.
@@ -264,6 +265,9 @@ def _program_text(said: UserText, index: int | str, meaning: Meaning) -> None:
                 agent_id=said.tags["task-id"][:200],
                 call_id=said.tags.get("tool-use-id", "")[:200],
                 outcome=outcome,
+                result=said.tags.get("result", "") if outcome != "running" else "",
+                ended_at=meaning.at if outcome != "running" else None,
+                is_report=True,
             )
         )
 
@@ -308,9 +312,14 @@ def _result(block: Object, index: int, record: Object, meaning: Meaning, names: 
         _child_result(result, call_id, outcome, "denied" in data, meaning)
 
 
+def _is_launch(result: Object) -> bool:
+    """Whether the result of a call says only that a sub-agent was started, which goes on after it."""
+    return result.get("isAsync") is True or text_of(result, "status") in _LAUNCHED
+
+
 def _child_result(result: Object, call_id: str, outcome: str, is_denied: bool, meaning: Meaning) -> None:
-    agent_id, status = text_of(result, "agentId")[:200], text_of(result, "status")
-    is_running = result.get("isAsync") is True or status in ("async_launched", "teammate_spawned")
+    agent_id = text_of(result, "agentId")[:200]
+    is_running = _is_launch(result)
     meaning.children.append(
         ChildHint(
             call_id=call_id,
@@ -335,6 +344,8 @@ def _result_data(record: Object, result: Object, text: str, is_error: bool) -> d
         data["denied"] = denial
     if result.get("interrupted") is True:
         data["interrupted"] = True
+    if _is_launch(result):
+        data["launched"] = True
     for name, key in (("agent_id", "agentId"), ("background_id", "backgroundTaskId")):
         if name_of(result, key):
             data[name] = name_of(result, key)

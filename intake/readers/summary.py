@@ -328,12 +328,16 @@ def _is_same(one: ChildHint, other: ChildHint) -> bool:
 
 def _merged(old: ChildHint, new: ChildHint) -> ChildHint:
     is_older = new.outcome in ("", "running") and old.outcome in ("completed", "failed", "cancelled")
+    end = old if is_older or not new.outcome else new
     return ChildHint(
         call_id=old.call_id or new.call_id,
         agent_id=old.agent_id or new.agent_id,
         title=old.title or new.title,
         agent_type=old.agent_type or new.agent_type,
-        outcome=old.outcome if is_older else new.outcome or old.outcome,
+        outcome=end.outcome,
+        result=end.result,
+        ended_at=end.ended_at,
+        is_report=old.is_report and new.is_report,
         prompt_mark=old.prompt_mark or new.prompt_mark,
         parent=old.parent or new.parent,
     )

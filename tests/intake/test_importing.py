@@ -5,6 +5,7 @@ import json
 import shutil
 import threading
 import uuid
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -394,3 +395,70 @@ def test_its_own_file_goes_on_with_the_same_task(member, tmp_path):
     assert Transcript.objects.get(session_id=task.pk).entry_count == 2
     outcomes = {report.outcome for report in run(member, tmp_path)}
     assert outcomes == {FileOutcome.UNCHANGED}
+
+
+def launch_agent(session: Session) -> None:
+    call_id = start_agent(session)
+    reply = {"type": "tool_result", "tool_use_id": call_id, "content": "Async agent launched successfully."}
+    session.user([reply], toolUseResult={"isAsync": True, "status": "async_launched", "agentId": "a1b2c3"})
+
+
+def report_task(session: Session, task_id: str, call_id: str, status: str) -> str:
+    tags = f"<task-id>{task_id}</task-id><tool-use-id>{call_id}</tool-use-id><status>{status}</status>"
+    session.user(f"<task-notification>{tags}<result>Three callers</result></task-notification>")
+    return session.rows[-1]["timestamp"]
+
+
+def test_a_launch_reply_is_neither_the_result_nor_the_end_of_a_sub_agent(member, tmp_path):
+    session = Session()
+    launch_agent(session)
+    file = write(tmp_path / "s.jsonl", session)
+    run(member, file)
+    task = BackgroundTask.objects.get()
+    assert (task.status, task.result, task.finished_at) == ("unknown", "", None)
+    session.answer("Meanwhile", stop="end_turn")
+    ended = report_task(session, "a1b2c3", "toolu_9", "completed")
+    run(member, write(file, session))
+    task = BackgroundTask.objects.get()
+    assert (task.status, task.result) == ("completed", "Three callers")
+    assert task.finished_at == task.changed_at == datetime.fromisoformat(ended)
+    assert [report.outcome for report in run(member, file)] == [FileOutcome.UNCHANGED]
+
+
+@pytest.mark.parametrize(("status", "own"), [("failed", "failed"), ("killed", "cancelled")])
+def test_a_report_of_another_end_is_taken_as_it_is(member, tmp_path, status, own):
+    session = Session()
+    launch_agent(session)
+    report_task(session, "a1b2c3", "toolu_9", status)
+    run(member, write(tmp_path / "s.jsonl", session))
+    task = BackgroundTask.objects.get()
+    assert (task.status, task.result) == (own, "")
+    assert "launched" not in task.error
+
+
+def test_a_launch_reply_is_no_result_of_a_sub_agent_with_its_own_file_either(member, tmp_path):
+    session = Session()
+    launch_agent(session)
+    report_task(session, "a1b2c3", "toolu_9", "completed")
+    write(tmp_path / "s.jsonl", session)
+    own = Session(isSidechain=True, agentId="a1b2c3")
+    own.user("Look at src")
+    own.answer("Three callers", stop="end_turn")
+    write(tmp_path / "agent-a1b2c3.jsonl", own)
+    for _ in range(2):
+        run(member, tmp_path)
+    task = BackgroundTask.objects.get()
+    assert (task.status, task.result, task.title) == ("completed", "", "Find callers")
+    assert {report.outcome for report in run(member, tmp_path)} == {FileOutcome.UNCHANGED}
+
+
+def test_a_command_in_the_background_is_no_sub_agent(member, tmp_path):
+    session = Session()
+    session.user("Go")
+    session.answer({"type": "tool_use", "id": "toolu_9", "name": "Bash", "input": {"command": "make"}})
+    reply = {"type": "tool_result", "tool_use_id": "toolu_9", "content": "Running in the background"}
+    session.user([reply], toolUseResult={"stdout": "", "stderr": "", "backgroundTaskId": "b1"})
+    report_task(session, "b1", "toolu_9", "completed")
+    (report,) = run(member, write(tmp_path / "s.jsonl", session))
+    assert not BackgroundTask.objects.exists()
+    assert report.children == 0
