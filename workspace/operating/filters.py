@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,7 +40,7 @@ def first_key_at(moment: datetime) -> uuid.UUID:
     return uuid.UUID(int=(int(moment.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62))
 
 
-class EntryFilter(admin.ListFilter):
+class EntryFilter(admin.ListFilter, ABC):
     """A filter that people type a value into, since its table is too long to choose from.
 
     `read` turns the entry into what `narrow` needs and returns what is wrong with it, or "". A wrong entry
@@ -66,11 +67,11 @@ class EntryFilter(admin.ListFilter):
         ]
         self.problem = self.read(self.entry) if self.entry else ""
 
-    def read(self, entry: str) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def read(self, entry: str) -> str: ...
 
-    def narrow(self) -> Q:
-        raise NotImplementedError
+    @abstractmethod
+    def narrow(self) -> Q: ...
 
     def has_output(self) -> bool:
         return True
