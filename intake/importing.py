@@ -8,7 +8,7 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from django.db import connection, transaction
@@ -26,6 +26,7 @@ from intake.readers.detect import detect
 from intake.readers.side_files import AgentFiles, AgentMeta, agent_files, agent_id_of, meta_of
 from intake.readers.summary import SessionSummary, SummaryFold, link_child
 from intake.reports import FileOutcome, FileReport
+from intake.sources import Source, source_of
 from tasks.importing import sync_imported_task
 from tasks.queries import title_of
 from workspace.actors import Actor
@@ -60,16 +61,24 @@ class Importer:
         self._hints: dict[str, tuple[ChildHint, ...]] = {}
 
     def import_file(self, path: Path) -> FileReport:
-        """Read one file into its sessions, all or nothing. Never raises for what stands in the file."""
-        report = FileReport(str(path))
+        """`import_source` of a file on disk."""
         try:
-            with path.open("rb") as stream:
+            source = source_of(path)
+        except OSError as error:
+            return self.unreadable(path, error.strerror or "it could not be read")
+        return self.import_source(source)
+
+    def import_source(self, source: Source) -> FileReport:
+        """Read one file into its sessions, all or nothing. Never raises for what stands in the file."""
+        report = FileReport(source.name)
+        try:
+            with source.open() as stream:
                 found = detect(stream)
             if found is None:
                 return report
             report.format = found.key
             with one_redactor(self.tenant_id), transaction.atomic():
-                _FileImport(self, path, found, report).run()
+                _FileImport(self, source, found, report).run()
         except OSError as error:
             self._fail(report, f"the file could not be read: {error.strerror}")
         except Exception as error:  # whatever a file holds, the next one is read
@@ -101,15 +110,14 @@ class Importer:
 class _FileImport:
     """The import of one file, inside one transaction."""
 
-    def __init__(self, run: Importer, path: Path, format_: Format, report: FileReport) -> None:
-        self.run_, self.path, self.format, self.report = run, path, format_, report
-        self.own_files = frozenset(agent_files(path, run.agents))
+    def __init__(self, run: Importer, source: Source, format_: Format, report: FileReport) -> None:
+        self.run_, self.source, self.format, self.report = run, source, format_, report
+        self.own_files = frozenset(agent_files(source.path, run.agents) if source.path else ())
         self.summaries: dict[Key, SessionSummary] = {}
         self.rows: dict[Key, ImportedSession] = {}
         self.outcomes: set[SyncOutcome] = set()
         self.children: set[Key] = set()
         self.written: set[Key] = set()
-        self.written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
     def run(self) -> None:
         last_ordinal = self._summarise()
@@ -131,9 +139,9 @@ class _FileImport:
         self._conclude()
 
     def _records(self) -> Iterator[ReadRecord]:
-        context = ReadContext(now=self.run_.now, name=self.path.stem, own_files=self.own_files)
-        with self.path.open("rb") as stream:
-            yield from self.format.read(stream, context)
+        context = ReadContext(now=self.run_.now, name=self.source.stem, own_files=self.own_files)
+        with self.source.open() as stream:
+            yield from self.format.reader(context).read(stream)
 
     def _summarise(self) -> int:
         """The first reading: what each session comes to, and every problem. Returns the last ordinal."""
@@ -176,7 +184,8 @@ class _FileImport:
         if summary is None:
             return None
         told = summary.started_by or link_child(summary, self.run_.hints_of(key[0]))
-        meta = meta_of(self.path) if agent_id_of(self.path) == key[1] else AgentMeta()
+        path = self.source.path
+        meta = meta_of(path) if path and agent_id_of(path) == key[1] else AgentMeta()
         kept = self._row(key)
         hint = told or ChildHint(agent_id=key[1])
         title = hint.title or (title_of(kept.tenant_id, kept.session_id) if kept else "") or meta.description
@@ -252,7 +261,7 @@ class _FileImport:
             tenant_id=self.run_.tenant_id,
             session_id=known,
             placement=self.run_.placement,
-            task=told_task_of(hint, parent, started, otherwise=self.written_at),
+            task=told_task_of(hint, parent, started, otherwise=self.source.written_at),
             actor=self.run_.actor,
             parent_id=started.id if started.kind == "background_task" else None,
         )
@@ -277,7 +286,7 @@ class _FileImport:
             tenant_id=self.run_.tenant_id,
             session_id=known,
             placement=self.run_.placement,
-            chat=chat_of(self.summaries[key], label=self.format.label, otherwise=self.written_at),
+            chat=chat_of(self.summaries[key], label=self.format.label, otherwise=self.source.written_at),
             actor=self.run_.actor,
             delivery=delivery,
             is_latest=self._is_latest(key),
@@ -290,7 +299,9 @@ class _FileImport:
             tenant_id=self.run_.tenant_id,
             session_id=known,
             placement=self.run_.placement,
-            task=task_of(self.summaries[key], hint, started, self.format.label, otherwise=self.written_at),
+            task=task_of(
+                self.summaries[key], hint, started, self.format.label, otherwise=self.source.written_at
+            ),
             actor=self.run_.actor,
             parent_id=started.id if started and started.kind == "background_task" else None,
             delivery=delivery,
@@ -368,7 +379,7 @@ class _FileImport:
 
     def _conclude(self) -> None:
         report = self.report
-        first, *others = sorted(self.summaries, key=lambda key: (bool(key[1]), key[0] != self.path.stem))
+        first, *others = sorted(self.summaries, key=lambda key: (bool(key[1]), key[0] != self.source.stem))
         report.session = self._name(first)
         report.other_sessions = [self._name(key) for key in others if not key[1]]
         report.children = len((self.children | {key for key in self.summaries if key[1]}) - {first})

@@ -1,6 +1,6 @@
 """What every reader of a session file takes and yields.
 
-A format is known by `Format`: a test of its first records, and a function that reads a stream. A reader never
+A format is known by `Format`: a test of its first records, and a reader for each file. A reader never
 raises for what it finds in a file: what it cannot use it reports as a `Problem`, which never quotes the file.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from audit.entries import JSON, NewEntry, NewRecord, RunFacts, Usage
 
@@ -154,14 +154,24 @@ class ReadContext:
     own_files: frozenset[str] = frozenset()
 
 
-type ReadFunction = Callable[[BinaryIO, ReadContext], Iterator[ReadRecord]]
+class Reader(Protocol):
+    """Reads one file, and what is added to it later.
+
+    `offset` is the byte after all that was yielded; a torn end lies behind it. `read` takes a stream that
+    stands there (at first: at the beginning) and yields the records from there on.
+    """
+
+    @property
+    def offset(self) -> int: ...
+
+    def read(self, stream: BinaryIO) -> Iterator[ReadRecord]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format of session files: its key, its name for people, how to know it and how to read it."""
+    """A format of session files: its key, its name for people, how to know it, and what reads one file."""
 
     key: str
     label: str
     recognises: Callable[[Sequence[JSON]], bool]
-    read: ReadFunction
+    reader: Callable[[ReadContext], Reader]

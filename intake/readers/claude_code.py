@@ -280,8 +280,4 @@ def _facts(body: Object, source: Object, repo: str) -> RunFacts:
     )
 
 
-def _read_file(stream: BinaryIO, context: ReadContext) -> Iterator[ReadRecord]:
-    return ClaudeCodeReader(context).read(stream)
-
-
-FORMAT = Format(key=KEY, label="Claude Code", recognises=recognises, read=_read_file)
+FORMAT = Format(key=KEY, label="Claude Code", recognises=recognises, reader=ClaudeCodeReader)

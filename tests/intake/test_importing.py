@@ -18,6 +18,7 @@ from chats.models import Chat
 from intake.files import find_files
 from intake.importing import FileOutcome, Importer
 from intake.models import ImportedSession
+from intake.sources import Source
 from tasks.models import BackgroundTask
 from tests.factories.workspace import MembershipFactory, TenantFactory
 from tests.intake.claude_records import (
@@ -26,6 +27,7 @@ from tests.intake.claude_records import (
     OWN_AGENT_FILE,
     PRESENT_DAY,
     PROGRESS_AGENTS,
+    START,
     Session,
 )
 from workspace.actors import SYSTEM, Actor
@@ -224,6 +226,40 @@ def test_another_tenant_gets_sessions_of_its_own(member):
     (report,) = run(other, INLINE_SIDECHAINS)
     assert report.outcome == FileOutcome.IMPORTED
     assert Chat.objects.for_tenant(other.tenant_id).count() == 1
+
+
+def test_bytes_that_are_no_file_become_the_same_rows(member):
+    run(member, PRESENT_DAY)
+    other = MembershipFactory()
+    made = importer(other)
+    opened = []
+
+    def source(path: Path) -> Source:
+        def stream() -> io.BytesIO:
+            opened.append(path)
+            return io.BytesIO(path.read_bytes())
+
+        return Source(name=path.name, written_at=START, open=stream)
+
+    reports = [made.import_source(source(path)) for path in (PRESENT_DAY, OWN_AGENT_FILE)]
+    # Its starter told of the sub-agent before its own records came.
+    assert [report.outcome for report in reports] == [FileOutcome.IMPORTED, FileOutcome.GROWN]
+    assert reports[0].path == PRESENT_DAY.name
+    assert set(opened) == {PRESENT_DAY, OWN_AGENT_FILE}
+    for table, names in {
+        Chat: ("title", "status", "message_count", "changed_at"),
+        BackgroundTask: ("title", "status", "turn_count", "is_folded", "source_call_id"),
+        TranscriptEntry: ("native_id", "text"),
+    }.items():
+        from_disk, from_bytes = (
+            sorted(table.objects.for_tenant(one.tenant_id).values_list(*names)) for one in (member, other)
+        )
+        assert from_disk == from_bytes != []
+
+
+def test_a_file_that_is_gone_is_reported(member, tmp_path):
+    report = importer(member).import_file(tmp_path / "gone.jsonl")
+    assert (report.outcome, report.has_lost) == (FileOutcome.FAILED, True)
 
 
 @pytest.mark.django_db(transaction=True)
