@@ -9,9 +9,10 @@ import itertools
 import random
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from django.db import connection
 from django.db.models import GeneratedField, Model
@@ -24,6 +25,10 @@ from workspace.models import Initiative, Membership, Plan, Tenant, User
 
 SPAN = timedelta(days=180)
 VERBS = ("Fix", "Add", "Review", "Migrate", "Explain", "Refactor", "Speed up", "Document", "Test", "Remove")
+REPOS = [f"example/repo-{n}" for n in range(50)]
+LEAST_AGE = timedelta(hours=2)
+#: The statuses that leave an error.
+FAILED = frozenset({"failed", "rejected", "blocked"})
 ORIGINS = {
     Origin.CLI: 40,
     Origin.WEB: 30,
@@ -124,6 +129,23 @@ class Place:
     flow: Flow
     rows: int = 0
 
+    @classmethod
+    def find(cls, number: int) -> Self:
+        """The place that was made as this one of its seed, out of a database that holds only one."""
+        tenant = Tenant.objects.get(slug__startswith=f"seed-{number}-")
+
+        def named(rows: Any) -> list[Any]:
+            return sorted(rows, key=lambda row: int(row.name.rpartition(" ")[2]))
+
+        return cls(
+            tenant=tenant,
+            owners=named(User.objects.filter(memberships__tenant=tenant)),
+            initiatives=named(Initiative.objects.for_tenant(tenant.pk)),
+            plans=named(Plan.objects.for_tenant(tenant.pk)),
+            repos=list(REPOS),
+            flow=Flow.objects.for_tenant(tenant.pk).get(),
+        )
+
 
 @dataclass
 class Seeded:
@@ -144,18 +166,26 @@ def seed(
     live_share: float = 0.003,
     now: datetime | None = None,
     random_seed: int = 7,
+    is_bulk: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Seeded:
-    """Make `tenants` workspaces with `rows` sessions between them, half of them in the first."""
+    """Make `tenants` workspaces with `rows` sessions between them, half of them in the first.
+
+    `is_bulk` drops the indexes meanwhile, which pays from some 100,000 rows on and needs a database of one's
+    own, as its superuser.
+    """
     rng = random.Random(random_seed)
     seeded = Seeded(now or datetime.now(UTC))
-    seeded.places = [_make_place(number) for number in range(tenants)]
-    for place, share in zip(seeded.places, _tenant_shares(tenants), strict=True):
-        place.rows = round(rows * share)
+    sizes = [round(rows * share) for share in _tenant_shares(tenants)]
+    seeded.places = _make_places(sizes)
     words = [f"{a}{b}{c}" for a, b, c in itertools.product(_SYLLABLES, repeat=3)]
     rng.shuffle(words)
     for shape in SHAPES:
-        lines = _lines(rng, shape, seeded, rows, live_share, _Lexicon(rng, words))
-        _copy(shape.model, lines)
+        count = round(rows * shape.share)
+        tell(f"{count:,} rows of {shape.model._meta.verbose_name}")
+        lines = _lines(rng, shape, seeded, count, live_share, words)
+        with _without_indexes(shape.model, tell) if is_bulk else _as_it_is():
+            _copy(shape.model, lines)
     return seeded
 
 
@@ -170,19 +200,6 @@ def analyze() -> None:
 _SYLLABLES = ("ba", "chi", "dor", "fen", "gul", "hem", "jat", "kir", "lom", "nus", "pra", "quo", "rit", "sel")
 
 
-class _Lexicon:
-    """Titles of skewed words: the first word is in every tenth title, most are rare."""
-
-    def __init__(self, rng: random.Random, words: Sequence[str]) -> None:
-        self.rng, self.words = rng, words
-        self.weights = list(itertools.accumulate(zipf(len(words))))
-
-    def title(self) -> str:
-        verb = self.rng.choice(VERBS)
-        picked = self.rng.choices(self.words, cum_weights=self.weights, k=4)
-        return f"{verb} the {' '.join(picked)}"
-
-
 def _tenant_shares(tenants: int) -> list[float]:
     weights = zipf(tenants)
     if tenants == 1:
@@ -191,94 +208,153 @@ def _tenant_shares(tenants: int) -> list[float]:
     return [0.5, *(0.5 * weight / others for weight in weights[1:])]
 
 
-def _make_place(number: int) -> Place:
-    """A workspace of 30 people; the rarest of them own a session in a thousand or fewer."""
-    tag = f"{number}-{uuid.uuid4().hex[:12]}"
-    tenant = Tenant.objects.create(slug=f"seed-{tag}", name=f"Seed {number}")
-    owners = User.objects.bulk_create(
-        User(email=f"seed-{tag}-{n}@example.com", name=f"Person {n}") for n in range(30)
+def _make_places(sizes: Sequence[int]) -> list[Place]:
+    """Workspaces with as many people, initiatives and plans as their size suggests, up to 200 of each.
+
+    The rarest of 200 owns one session in 600.
+    """
+    tags = [f"{number}-{uuid.uuid4().hex[:12]}" for number in range(len(sizes))]
+    tenants = Tenant.objects.bulk_create(
+        Tenant(slug=f"seed-{tag}", name=f"Seed {number}") for number, tag in enumerate(tags)
     )
-    Membership.objects.bulk_create(Membership(tenant=tenant, user=owner) for owner in owners)
-    initiatives = Initiative.objects.bulk_create(
-        Initiative(tenant=tenant, name=f"Initiative {n}") for n in range(40)
-    )
-    plans = Plan.objects.bulk_create(Plan(tenant=tenant, name=f"Plan {n}") for n in range(200))
-    return Place(
-        tenant=tenant,
-        owners=owners,
-        initiatives=initiatives,
-        plans=plans,
-        repos=[f"example/repo-{n}" for n in range(50)],
-        flow=Flow.objects.create(tenant=tenant, name="Release"),
-    )
+    places = []
+    for tenant, tag, rows in zip(tenants, tags, sizes, strict=True):
+        many, few = min(max(rows // 100, 2), 200), min(max(rows // 200, 2), 40)
+        owners = [User(email=f"seed-{tag}-{n}@example.com", name=f"Person {n}") for n in range(many)]
+        initiatives = [Initiative(tenant=tenant, name=f"Initiative {n}") for n in range(few)]
+        plans = [Plan(tenant=tenant, name=f"Plan {n}") for n in range(many)]
+        flow = Flow(tenant=tenant, name="Release")
+        places.append(Place(tenant, owners, initiatives, plans, list(REPOS), flow, rows))
+    User.objects.bulk_create((o for p in places for o in p.owners), batch_size=2000)
+    members = (Membership(tenant=p.tenant, user=o) for p in places for o in p.owners)
+    Membership.objects.bulk_create(members, batch_size=2000)
+    Initiative.objects.bulk_create((i for p in places for i in p.initiatives), batch_size=2000)
+    Plan.objects.bulk_create((i for p in places for i in p.plans), batch_size=2000)
+    Flow.objects.bulk_create(p.flow for p in places)
+    return places
 
 
 def _lines(
-    rng: random.Random, shape: Shape, seeded: Seeded, rows: int, live_share: float, lexicon: _Lexicon
+    rng: random.Random,
+    shape: Shape,
+    seeded: Seeded,
+    count: int,
+    live_share: float,
+    words: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
     """The rows of one kind, oldest first as they would have come in."""
-    count = round(rows * shape.share)
     live_from = count - max(1, round(count * live_share))
-    places = rng.choices(seeded.places, weights=[place.rows for place in seeded.places], k=count)
-    for number, place in enumerate(places):
+    draw = _Draws(rng, shape, seeded.places, words)
+    for number in range(count):
         is_live = number >= live_from
-        weights = shape.live if is_live else shape.rest
-        status = rng.choices(list(weights), weights=list(weights.values()))[0]
-        age = SPAN * (1 - number / count) * rng.uniform(0.9, 1.1) + timedelta(hours=2)
+        place = next(draw.places)
+        status = next(draw.live if is_live else draw.rest)
+        age = SPAN * ((1 - number / count) * rng.uniform(0.9, 1.1)) + LEAST_AGE
         changed_at = seeded.now - (timedelta(seconds=rng.uniform(1, 1500)) if is_live else age)
-        failed = status in {"failed", "rejected", "blocked"}
-        yield {
-            "id": _uuid7(rng, changed_at - timedelta(hours=1)),
+        line = {
+            "id": _uuid7(rng, changed_at),
             "tenant_id": place.tenant.pk,
             "owner_id": _skewed(rng, place.owners).pk,
             "initiative_id": _skewed(rng, place.initiatives).pk if rng.random() < 0.6 else None,
             "plan_id": _skewed(rng, place.plans).pk if rng.random() < 0.4 else None,
-            "title": lexicon.title(),
-            "error": f"Error: {lexicon.title().lower()} failed" if failed else "",
+            "title": draw.title(),
+            "error": f"Error: {draw.title().lower()} failed" if status in FAILED else "",
             "repo": _skewed(rng, place.repos) if rng.random() < 0.8 else "",
-            "origin": rng.choices(list(ORIGINS), weights=list(ORIGINS.values()))[0].value,
+            "origin": next(draw.origins),
             "status": status,
             "changed_at": changed_at,
             "is_folded": rng.random() < shape.folded,
-            **({"flow_id": place.flow.pk} if shape.model is FlowRun else {}),
-            **shape.columns(status, changed_at),
         }
+        if shape.model is FlowRun:
+            line["flow_id"] = place.flow.pk
+        yield line | shape.columns(status, changed_at)
+
+
+class _Draws:
+    """Endless draws by weight, many at a time. The first word is in every tenth title, most are rare."""
+
+    def __init__(
+        self, rng: random.Random, shape: Shape, places: Sequence[Place], words: Sequence[str]
+    ) -> None:
+        self.places = self._draw(rng, places, [place.rows for place in places])
+        self.live = self._draw(rng, list(shape.live), list(shape.live.values()))
+        self.rest = self._draw(rng, list(shape.rest), list(shape.rest.values()))
+        self.origins = self._draw(rng, [origin.value for origin in ORIGINS], list(ORIGINS.values()))
+        self.verbs = self._draw(rng, VERBS, [1] * len(VERBS))
+        self.words = self._draw(rng, words, zipf(len(words)))
+
+    @staticmethod
+    def _draw[T](rng: random.Random, things: Sequence[T], weights: Sequence[float]) -> Iterator[T]:
+        sums = list(itertools.accumulate(weights))
+        while True:
+            yield from rng.choices(things, cum_weights=sums, k=5_000)
+
+    def title(self) -> str:
+        word = self.words
+        return f"{next(self.verbs)} the {next(word)} {next(word)} {next(word)} {next(word)}"
 
 
 def _skewed[T](rng: random.Random, things: Sequence[T]) -> T:
-    """One of the things: the first in about one draw of four, the last in one of some hundreds."""
-    return things[min(int(len(things) * rng.random() ** 3), len(things) - 1)]
+    """One of the things: the first of 40 in about one draw of four, the last in one of a hundred."""
+    return things[int(len(things) * rng.random() ** 3)]
 
 
 def _uuid7(rng: random.Random, at: datetime) -> uuid.UUID:
-    milliseconds = int(at.timestamp() * 1000)
+    milliseconds = int(at.timestamp() * 1000) - 3_600_000
     return uuid.UUID(
         int=milliseconds << 80 | 7 << 76 | rng.getrandbits(12) << 64 | 2 << 62 | rng.getrandbits(62)
     )
 
 
 def _copy(model: type[Model], lines: Iterator[dict[str, Any]]) -> None:
-    """COPY what varies into a table of its own, then insert it beside the defaults that Django would give."""
+    """COPY what varies; the table gives the defaults that Django would, for as long as this lasts."""
     quote = connection.ops.quote_name
     first = next(lines)
-    varying = list(first)
     fields = [f for f in model._meta.concrete_fields if not isinstance(f, GeneratedField)]
     constant = {
         f.column: f.get_db_prep_save(f.get_default(), connection) for f in fields if _is_constant(f, first)
     }
-    table, columns = quote(model._meta.db_table), ", ".join(map(quote, varying))
+    table, columns = quote(model._meta.db_table), ", ".join(map(quote, first))
     with connection.cursor() as cursor:
-        cursor.execute(f"CREATE TEMP TABLE seed_stage AS SELECT {columns} FROM {table} WITH NO DATA")
-        with cursor.copy(f"COPY seed_stage ({columns}) FROM STDIN") as copy:
+        for name, value in constant.items():
+            cursor.execute(f"ALTER TABLE {table} ALTER {quote(name)} SET DEFAULT %s", [value])
+        with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
             for line in itertools.chain([first], lines):
-                copy.write_row([line[name] for name in varying])
-        cursor.execute(
-            f"INSERT INTO {table} ({columns}, {', '.join(map(quote, constant))})"
-            f" SELECT {columns}, {', '.join(['%s'] * len(constant))} FROM seed_stage",
-            list(constant.values()),
-        )
-        cursor.execute("DROP TABLE seed_stage")
+                copy.write_row(list(line.values()))
+        for name in constant:
+            cursor.execute(f"ALTER TABLE {table} ALTER {quote(name)} DROP DEFAULT")
 
 
 def _is_constant(field: Any, line: Mapping[str, Any]) -> bool:
     return field.column not in line and not field.has_db_default()
+
+
+@contextmanager
+def _as_it_is() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _without_indexes(model: type[Model], tell: Callable[[str], None]) -> Iterator[None]:
+    """Without the model's indexes and foreign keys until the rows are in; then indexes one by one.
+
+    Rows that refer to nothing would stay unseen: whoever fills the table has made what it refers to.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(
+            "SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index"
+            " WHERE indrelid = %s::regclass AND NOT indisunique",
+            [model._meta.db_table],
+        )
+        indexes = cursor.fetchall()
+        for name, _ in indexes:
+            cursor.execute(f"DROP INDEX {name}")
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("SET maintenance_work_mem = '1GB'")
+        for name, definition in indexes:
+            tell(f"index {name}")
+            cursor.execute(definition)
+        cursor.execute("RESET maintenance_work_mem")
+        cursor.execute("RESET session_replication_role")

@@ -12,6 +12,7 @@ import pytest
 from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
+from bench.plans import Plan, explain, plans_of
 from bench.seed import SHAPES, SPAN, Place, Seeded, analyze, seed
 from chats.models import Chat
 from sessions_app.bands import Band
@@ -22,7 +23,7 @@ from sessions_app.filters import Filters
 from sessions_app.kinds import Moment
 from sessions_app.queries import count_list, page, row
 from sessions_app.registry import all_kinds
-from tests.sessions_app.plans import Plan, explain, plans_of, separate_database
+from tests.sessions_app.plans import separate_database
 
 TABLES = {shape.model._meta.db_table for shape in SHAPES}
 MOST_TIMES_A_SCAN = 6
