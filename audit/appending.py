@@ -99,6 +99,7 @@ def append_entries(
     tenant_id: uuid.UUID,
     session: tuple[str, uuid.UUID],
     entries: Iterable[NewEntry],
+    first_facts: RunFacts | None = None,
     facts: RunFacts | None = None,
     usages: Iterable[Usage] = (),
     records: Iterable[NewRecord] = (),
@@ -111,9 +112,10 @@ def append_entries(
 
     An entry is known by its `native_id`, a raw record by its keyed digest, a message's tokens by message id:
     handing in the same again adds nothing and writes nothing. Facts that are not the latest only fill what is
-    empty. The transcript's row is locked until the transaction ends, so two writers take turns. Memory: one
-    batch of 500 entries, and the names of the records that entries came from. The caller updates and
-    announces its own row. `redactor` is the tenant's, where the caller has one for all its texts.
+    empty, and so do `first_facts`, those of the session's beginning. The transcript's row is locked until the
+    transaction ends, so two writers take turns. Memory: one batch of 500 entries, and the names of the
+    records that entries came from. The caller updates and announces its own row. `redactor` is the tenant's,
+    where the caller has one for all its texts.
     """
     transcript = _lock_transcript(tenant_id, session)
     before = _columns_of(transcript)
@@ -127,6 +129,8 @@ def append_entries(
     transcript.source = transcript.source or source
     if native_session_id and not transcript.native_session_id:
         transcript.native_session_id = clean_id(tenant_id, native_session_id, work.redactor)
+    if first_facts is not None:
+        keep_facts(transcript, work.redactor, first_facts, is_latest=False)
     if facts is not None:
         keep_facts(transcript, work.redactor, facts, is_latest=is_latest)
     if changed := [name for name, value in _columns_of(transcript).items() if value != before[name]]:

@@ -32,9 +32,13 @@ class SyncOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """What a source brings for a session's transcript; what the transcript has already adds nothing."""
+    """What a source brings for a session's transcript; what the transcript has already adds nothing.
+
+    `first_facts` are those of the session's beginning, `facts` those of what was read last.
+    """
 
     entries: Iterable[NewEntry] = ()
+    first_facts: RunFacts | None = None
     facts: RunFacts | None = None
     usages: Iterable[Usage] = ()
     records: Iterable[NewRecord] = ()
@@ -64,6 +68,7 @@ def append_delivery(
         tenant_id=tenant_id,
         session=session,
         entries=delivery.entries,
+        first_facts=delivery.first_facts,
         facts=delivery.facts,
         usages=delivery.usages,
         records=delivery.records,

@@ -77,15 +77,20 @@ def start_of(tenant_id: uuid.UUID, session: tuple[str, uuid.UUID], call_id: str)
     )
 
 
-def chat_of(summary: SessionSummary, *, label: str, otherwise: datetime) -> ImportedChat:
-    """The chat that a session is, never said to be ended, nor at work. Without times it is of `otherwise`."""
-    status = CHAT_STATUS[summary.state]
+def chat_of(
+    summary: SessionSummary, *, label: str, otherwise: datetime, goes_on: bool = False
+) -> ImportedChat:
+    """The chat that a session is, never said to be ended, nor at work. Without times it is of `otherwise`.
+
+    `goes_on`: there is more in the file than was read, so nothing is said yet of where the last turn stands.
+    """
+    status = ChatStatus.IDLE if goes_on else CHAT_STATUS[summary.state]
     asked = status == ChatStatus.AWAITING_YOU
     at = summary.last_message_at or summary.last_at or otherwise
     return ImportedChat(
         title=summary.title or f"{label} session {summary.session_id[:8]}",
         status=status,
-        evidence=_evidence(summary, label),
+        evidence=_being_read(summary, label) if goes_on else _evidence(summary, label),
         last_message_at=at,
         waiting_reason=summary.headline if asked else "",
         waiting_since=at if asked else None,
@@ -104,9 +109,14 @@ def task_of(
     label: str,
     *,
     otherwise: datetime,
+    goes_on: bool = False,
 ) -> ImportedTask:
-    """The task that a sub-agent is: what its starter says of its end counts before its own file."""
-    status, outcome = _task_status(summary, hint)
+    """The task that a sub-agent is: what its starter says of its end counts before its own file.
+
+    `goes_on` is as for `chat_of`.
+    """
+    status, outcome = (TaskStatus.UNKNOWN, None) if goes_on else _task_status(summary, hint)
+    evidence = _being_read(summary, label) if goes_on else _evidence(summary, label)
     ended = status != TaskStatus.UNKNOWN
     at = summary.last_at or otherwise
     agent_type = hint.agent_type if hint else ""
@@ -116,7 +126,7 @@ def task_of(
         or agent_type
         or f"Sub-agent {summary.agent_id[:8]}",
         status=status,
-        evidence=(*([outcome] if outcome else []), *_evidence(summary, label)),
+        evidence=(*([outcome] if outcome else []), *evidence),
         changed_at=at,
         started_at=summary.first_at,
         finished_at=at if ended else None,
@@ -189,6 +199,14 @@ def _evidence(summary: SessionSummary, label: str) -> tuple[Evidence, ...]:
     for call in summary.open_calls[:3]:
         lines.append(Evidence("Open call", f"{call.tool_name}, without a result", call.since))
     return tuple(lines)
+
+
+def _being_read(summary: SessionSummary, label: str) -> tuple[Evidence, ...]:
+    """The evidence of a row whose file is being read, or was when the import was cut off."""
+    return (
+        Evidence("Rule", "Its records are being read: where the last turn stands is known at their end"),
+        Evidence("Read from", f"{summary.records:,} records of the {label} file so far", summary.last_at),
+    )
 
 
 def _repo(summary: SessionSummary) -> str:

@@ -26,7 +26,9 @@ class FileOutcome(StrEnum):
 class FileReport:
     """What became of one file. `session` is KIND:ID, "" if it became none; `children` counts sub-agents.
 
-    A file that holds records of several sessions names the others in `other_sessions`.
+    A file that holds records of several sessions names the others in `other_sessions`. `told_agents` are the
+    sub-agents, by session and agent, of whom it told something new: those with a file of their own may say
+    more now. It is no part of the JSON.
     """
 
     path: str
@@ -39,6 +41,7 @@ class FileReport:
     redactions: int = 0
     problems: list[Problem] = field(default_factory=list)
     more_problems: int = 0
+    told_agents: set[tuple[str, str]] = field(default_factory=set)
 
     @property
     def has_lost(self) -> bool:
@@ -52,4 +55,6 @@ class FileReport:
             self.more_problems += 1
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        told = asdict(self)
+        del told["told_agents"]
+        return told

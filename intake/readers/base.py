@@ -5,6 +5,7 @@ raises for what it finds in a file: what it cannot use it reports as a `Problem`
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -141,17 +142,18 @@ class ReadRecord:
     is_repeat: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ReadContext:
     """What a reader is told besides the bytes.
 
     `now` caps all times. `name` names the session where its records do not (the file's stem). `own_files`
     are the sub-agents that have a file of their own: their copies inside the session's file yield no entries.
+    Whoever reads on in a file that has grown moves `now` on and may add to `own_files` before.
     """
 
     now: datetime
     name: str
-    own_files: frozenset[str] = frozenset()
+    own_files: AbstractSet[str] = frozenset()
 
 
 class Reader(Protocol):

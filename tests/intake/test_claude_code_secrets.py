@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from audit.models import Transcript, TranscriptEntry
 from chats.models import Chat
@@ -38,7 +37,6 @@ def import_rows(member: Membership, path: Path, session: Session) -> None:
         tenant_id=member.tenant_id,
         placement=Placement(owner_id=member.user_id),
         actor=Actor.member(member.user),
-        now=timezone.now(),
     )
     assert not importer.import_file(path).has_lost
 

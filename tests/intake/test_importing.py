@@ -11,12 +11,10 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.utils import timezone
 
 from audit.models import AuditEntry, MessageUsage, RawRecord, RedactionFinding, Transcript, TranscriptEntry
 from chats.models import Chat
-from intake.files import find_files
-from intake.importing import FileOutcome, Importer
+from intake.importing import FileOutcome
 from intake.models import ImportedSession
 from intake.sources import Source
 from tasks.models import BackgroundTask
@@ -30,9 +28,9 @@ from tests.intake.claude_records import (
     START,
     Session,
 )
-from workspace.actors import SYSTEM, Actor
+from tests.intake.imports import importer, run, write
+from workspace.actors import SYSTEM
 from workspace.models import Membership
-from workspace.placement import Placement
 from workspace.services import set_secret
 
 pytestmark = pytest.mark.django_db
@@ -41,25 +39,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def member() -> Membership:
     return MembershipFactory(tenant__slug="acme", user__email="ada@example.com")
-
-
-def importer(member: Membership) -> Importer:
-    return Importer(
-        tenant_id=member.tenant_id,
-        placement=Placement(owner_id=member.user_id),
-        actor=Actor.member(member.user),
-        now=timezone.now(),
-    )
-
-
-def run(member: Membership, *paths: Path):
-    made = importer(member)
-    return [made.import_file(path) for path in find_files(paths)]
-
-
-def write(path: Path, session: Session) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in session.rows))
-    return path
 
 
 def counts() -> dict[str, int]:

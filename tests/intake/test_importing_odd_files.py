@@ -18,7 +18,7 @@ from intake.reports import FileOutcome
 from tasks.models import BackgroundTask
 from tests.factories.workspace import MembershipFactory
 from tests.intake.claude_records import SESSION, Session
-from tests.intake.test_importing import run, write
+from tests.intake.imports import run, talk, write
 from workspace.actors import SYSTEM
 from workspace.models import Membership
 from workspace.services import set_secret
@@ -29,14 +29,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def member() -> Membership:
     return MembershipFactory()
-
-
-def talk(turns: int) -> Session:
-    session = Session()
-    for turn in range(turns):
-        session.user(f"Question {turn}")
-        session.answer(f"Answer {turn}", stop="end_turn")
-    return session
 
 
 def told() -> tuple[object, ...]:
@@ -143,7 +135,7 @@ def test_records_of_two_sessions_in_one_file_become_two_chats(member, tmp_path):
 
 def test_batches_by_bytes_give_what_one_batch_gives(member, tmp_path, monkeypatch):
     file = write(tmp_path / "s.jsonl", talk(20))
-    monkeypatch.setattr("intake.importing.BATCH_BYTES", 700)
+    monkeypatch.setattr("intake.reading.BATCH_BYTES", 700)
     run(member, file)
     texts = list(TranscriptEntry.objects.order_by("seq").values_list("text", flat=True))
     assert texts == [f"{word} {turn}" for turn in range(20) for word in ("Question", "Answer")]

@@ -9,7 +9,6 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
-from django.utils import timezone
 
 from intake.files import Found, look_for_files
 from intake.importing import Importer
@@ -69,7 +68,6 @@ class Command(BaseCommand):
             tenant_id=tenant.pk,
             placement=Placement(owner_id=member.user_id),
             actor=Actor.member(member.user),
-            now=timezone.now(),
         )
 
     def _import(self, importer: Importer, found: Found) -> Iterator[FileReport]:
