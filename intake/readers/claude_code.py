@@ -8,22 +8,16 @@ of their agent. The rules are explained in `docs/readers.md`.
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import BinaryIO
 
 from audit.entries import JSON, NewRecord, RunFacts
 from intake.readers.base import ChildHint, Format, Problem, ReadContext, ReadRecord, Severity, prompt_mark
 from intake.readers.claude_blocks import content_text
-from intake.readers.claude_messages import (
-    SYNTHETIC,
-    CallNames,
-    Meaning,
-    read_assistant,
-    read_user,
-)
+from intake.readers.claude_messages import SYNTHETIC, read_assistant, read_user
 from intake.readers.claude_notes import read_note
 from intake.readers.fields import Object, name_of, number_of, object_of, text_of, time_of
 from intake.readers.jsonl import Decoded, Splitter
+from intake.readers.meaning import CallNames, Meaning, capped_time
 
 KEY = "claude_code"
 _HELD_BACK = 1_000
@@ -122,7 +116,7 @@ class ClaudeCodeReader:
         agent_id, source, hint = self._place(body, uuid)
         # Records of progress repeat inside what a sub-agent's own file has.
         is_repeat = not self._seen.is_new(text_of(source, "uuid") or uuid)
-        at, late = self._time(source, base.line)
+        at, late = capped_time(source, self._context.now, base.line)
         meaning = Meaning(
             self._keys.key_of(source, base.session_id, agent_id), base.ordinal, base.line, at, problems=late
         )
@@ -170,14 +164,6 @@ class ClaudeCodeReader:
             read_user(source, meaning, self._names)
         else:
             read_note(source, meaning, line)
-
-    def _time(self, source: Object, line: int) -> tuple[datetime | None, list[Problem]]:
-        at, now = time_of(source, "timestamp"), self._context.now
-        if at is not None and at > now:
-            return now, [Problem(Severity.REPAIRED, line, "a time in the future")]
-        if at is None and source.get("timestamp") is not None:
-            return None, [Problem(Severity.REPAIRED, line, "a time that is none or lies before 1970")]
-        return at, []
 
 
 class _Keys:

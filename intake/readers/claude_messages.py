@@ -1,10 +1,6 @@
 """Messages of Claude Code's sessions: what their content blocks are as entries of a transcript."""
 
 import re
-from collections import OrderedDict
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
 
 from audit.entries import JSON, EntryKind, NewEntry, Role, Usage
 from intake.readers.base import (
@@ -21,6 +17,7 @@ from intake.readers.claude_blocks import blocks_of, content_text, placeholder
 from intake.readers.claude_edits import read_edit
 from intake.readers.claude_texts import TextClass, UserText, classify, naming
 from intake.readers.fields import Object, name_of, number_of, object_of, objects_of, text_of
+from intake.readers.meaning import CallNames, Meaning
 
 AGENT_TOOLS = frozenset({"Task", "Agent"})
 SYNTHETIC = "<synthetic>"
@@ -42,54 +39,6 @@ _NOTIFIED = {"completed": "completed", "failed": "failed", "killed": "cancelled"
 # A description that is longer is not one; it bounds what is held of each sub-agent.
 _LONGEST_TITLE = 10_000
 _REJECTED = ("The user doesn't want to proceed with this tool use", "User rejected")
-
-
-@dataclass(slots=True)
-class Meaning:
-    """What one record means, gathered while it is read. `source` holds what its entries share."""
-
-    key: str
-    ordinal: int
-    line: int
-    at: datetime | None
-    model: str = ""
-    message_id: str = ""
-    entries: list[NewEntry] = field(default_factory=list)
-    usage: Usage | None = None
-    turn: TurnHint | None = None
-    titles: list[TitleHint] = field(default_factory=list)
-    children: list[ChildHint] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    repo: str = ""
-
-    def add(self, kind: EntryKind, part: str | int, **values: Any) -> None:
-        """Add an entry. `part` tells it from the record's other entries and never changes."""
-        entry = NewEntry(
-            kind=kind,
-            native_id=f"{self.key}:{part}",
-            occurred_at=self.at,
-            ordinal=self.ordinal,
-            model=self.model,
-            message_id=self.message_id,
-            **values,
-        )
-        self.entries.append(entry)
-
-
-class CallNames:
-    """The tool of each call, for the results that name only the call. The oldest are forgotten."""
-
-    def __init__(self, limit: int = 5_000) -> None:
-        self._names: OrderedDict[str, str] = OrderedDict()
-        self._limit = limit
-
-    def remember(self, call_id: str, name: str) -> None:
-        self._names[call_id] = name
-        if len(self._names) > self._limit:
-            self._names.popitem(last=False)
-
-    def __getitem__(self, call_id: str) -> str:
-        return self._names.get(call_id, "")
 
 
 def read_assistant(record: Object, meaning: Meaning, names: CallNames) -> None:

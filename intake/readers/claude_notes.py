@@ -5,9 +5,10 @@ from collections.abc import Callable
 from audit.entries import JSON, EntryKind
 from intake.readers.base import Problem, Severity, TitleHint, TitleRank, TurnHint, TurnState
 from intake.readers.claude_blocks import blocks_of, content_text
-from intake.readers.claude_messages import Meaning, read_typed
+from intake.readers.claude_messages import read_typed
 from intake.readers.claude_texts import TextClass, classify, naming
 from intake.readers.fields import Object, name_of, number_of, object_of, text_of
+from intake.readers.meaning import Meaning
 
 # Kept as they are, with nothing in them to show.
 SILENT_TYPES = frozenset(

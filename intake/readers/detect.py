@@ -4,11 +4,11 @@ from itertools import islice
 from typing import BinaryIO
 
 from audit.entries import JSON
-from intake.readers import claude_code
+from intake.readers import claude_code, codex
 from intake.readers.base import Format
 from intake.readers.jsonl import Splitter
 
-FORMATS: tuple[Format, ...] = (claude_code.FORMAT,)
+FORMATS: tuple[Format, ...] = (claude_code.FORMAT, codex.FORMAT)
 _FIRST_OBJECTS = 100
 _FIRST_BYTES = 8 << 20
 _SAMPLE = 4_096

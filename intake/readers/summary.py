@@ -13,7 +13,9 @@ from intake.readers.base import ChildHint, ReadRecord, TitleHint, TitleRank, Tur
 
 _WINDOW = 4_000
 _TALKING = frozenset({EntryKind.MESSAGE, EntryKind.TOOL_CALL, EntryKind.TOOL_RESULT, EntryKind.FILE_EDIT})
-_QUESTIONS = frozenset({"AskUserQuestion"})
+_QUESTIONS = frozenset({"AskUserQuestion", "request_user_input"})
+# Rules that say that a turn is over, and not how: after a failure or an interruption they say nothing new.
+_SAYS_ONLY_THAT_IT_ENDED = frozenset({"turn_duration", "stop_hook_summary", "task_complete"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,8 @@ class SummaryFold:
         """One for each session and sub-agent that the records named, in the order of their first record."""
         found = [fold.summary(*key) for key, fold in self._folds.items() if fold.records]
         hints: dict[str, tuple[ChildHint, ...]] = {}
-        for one in found:
-            hints[one.session_id] = (*hints.get(one.session_id, ()), *one.children)
+        for (session_id, _), fold in self._folds.items():
+            hints[session_id] = (*hints.get(session_id, ()), *fold.children)
         return [_with_start(one, hints[one.session_id]) for one in found]
 
     def _fold(self, session_id: str, agent_id: str) -> "_Fold":
@@ -114,7 +116,7 @@ class _Fold:
         self._turn = _Turn()
         self._tokens = _TokenSums()
         self._message_ids: OrderedDict[str, None] = OrderedDict()
-        self._children: list[ChildHint] = []
+        self.children: list[ChildHint] = []
         self._prompt_mark = 0
 
     def add(self, record: ReadRecord) -> None:
@@ -148,22 +150,22 @@ class _Fold:
 
     def add_child(self, hint: ChildHint) -> None:
         """Merge what is told of one sub-agent in several places."""
-        matches = [child for child in self._children if _is_same(child, hint)]
+        matches = [child for child in self.children if _is_same(child, hint)]
         if hint.never_ran:
             # Where an agent is known by its id, something ran all the same.
             refused = [child for child in matches if not child.agent_id]
-            self._children = [child for child in self._children if child not in refused]
+            self.children = [child for child in self.children if child not in refused]
             matches = [child for child in matches if child.agent_id]
             if not matches:
                 return
         if not matches and hint.agent_id and hint.prompt_mark:
-            waiting = (child for child in self._children if not child.agent_id)
+            waiting = (child for child in self.children if not child.agent_id)
             matches = [child for child in waiting if child.prompt_mark == hint.prompt_mark][:1]
         for match in matches:
             hint = _merged(match, hint)
-        at = self._children.index(matches[0]) if matches else len(self._children)
-        self._children = [child for child in self._children if child not in matches]
-        self._children.insert(at, hint)
+        at = self.children.index(matches[0]) if matches else len(self.children)
+        self.children = [child for child in self.children if child not in matches]
+        self.children.insert(at, hint)
 
     def summary(self, session_id: str, agent_id: str) -> SessionSummary:
         hint, ordinal, calls = self._turn.outcome()
@@ -185,7 +187,7 @@ class _Fold:
             state=hint.state,
             evidence=Evidence(hint.rule, ordinal, hint.seen, hint.is_certain),
             headline=hint.headline,
-            children=tuple(self._children),
+            children=tuple(self.children),
             prompt_mark=self._prompt_mark,
         )
 
@@ -213,7 +215,7 @@ class _Turn:
                 self._hint, self._ordinal = self._before
             return
         has_ended = self._hint.state in (TurnState.FAILED, TurnState.INTERRUPTED)
-        if has_ended and hint.rule in ("turn_duration", "stop_hook_summary"):
+        if has_ended and hint.rule in _SAYS_ONLY_THAT_IT_ENDED:
             return
         if hint.rule == "command":
             self._before = (self._hint, self._ordinal)
