@@ -7,13 +7,14 @@ import hmac
 import json
 import logging
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 from audit.redaction import Finding, Redactor, is_too_deep
-from workspace.models import Secret
+from workspace.models import EarlierValue, Secret
 from workspace.sealing import derive_key, unseal
 
 __all__ = ["digest_record", "one_redactor", "redactor_for", "storable", "warn_of_withheld"]
@@ -70,10 +71,11 @@ def _find_open(tenant_id: uuid.UUID) -> Redactor | None:
 
 
 def _build(tenant_id: uuid.UUID) -> Redactor:
-    known = {
-        secret.name: unseal(bytes(secret.sealed), key_id=secret.key_id, tenant_id=tenant_id, name=secret.name)
-        for secret in Secret.objects.for_tenant(tenant_id)
-    }
+    known: defaultdict[str, list[str]] = defaultdict(list)
+    earlier = EarlierValue.objects.for_tenant(tenant_id).select_related("secret")
+    for row in (*Secret.objects.for_tenant(tenant_id), *earlier):
+        value = unseal(bytes(row.sealed), key_id=row.key_id, tenant_id=tenant_id, name=row.sealed_as)
+        known[row.sealed_as].append(value)
     return Redactor(known=known, mark_key=derive_key("redaction-mark", tenant_id))
 
 

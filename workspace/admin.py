@@ -10,6 +10,7 @@ from django.contrib.admin import helpers
 from django.contrib.admin.options import ActionLocation
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.models import Group
+from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -17,22 +18,25 @@ from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 
-from workspace import accounts, services
+from workspace import accounts, secrets, services
 from workspace.actors import Actor
 from workspace.admin_forms import AccountForm, PasswordForm, SecretForm, TenantForm
 from workspace.models import (
     ApiToken,
+    EarlierValue,
     Initiative,
     Membership,
     Plan,
+    RotationCheck,
     Secret,
     SignInLink,
     Tenant,
+    TenantKey,
     User,
 )
 from workspace.operating.actions import REFUSALS, explain_refusal, operator_of, service_action
 from workspace.operating.filters import CreatedFilter, TenantFilter
-from workspace.operating.model_admins import NamedAdmin, PersonalAdmin, RecordAdmin
+from workspace.operating.model_admins import NamedAdmin, OperatorAdmin, PersonalAdmin, RecordAdmin
 
 # Roles are memberships here: a group would promise rights that nothing reads.
 admin.site.unregister(Group)
@@ -227,18 +231,69 @@ class ApiTokenAdmin(PersonalAdmin):
 @admin.register(Secret)
 class SecretAdmin(NamedAdmin):
     form = SecretForm
-    list_display = ("name", "tenant", "created_by", "created_at", "rotated_at")
-    list_select_related = ("tenant", "created_by")
-    hidden = ("sealed",)
-    add_fields = ("workspace", "name", "value")
-    edit_fields = ("value",)
+    list_display = ("name", "tenant", "created_by", "created_at", "rotated_by", "rotated_at")
+    list_select_related = ("tenant", "created_by", "rotated_by")
+    hidden = ("sealed", "digest")
+    add_fields = ("workspace", "name", "value", "note")
+    edit_fields = ("value", "note")
+    actions = ("forget_earlier_values", "delete_secret")
 
     @method_decorator(sensitive_post_parameters())
     def changeform_view(self, *args: Any, **kwargs: Any) -> HttpResponse:
         return super().changeform_view(*args, **kwargs)
 
     def create(self, obj: Secret, *, values: Mapping[str, Any], actor: Actor) -> Model:
-        return services.set_secret(tenant_id=obj.tenant_id, name=obj.name, value=values["value"], actor=actor)
+        return secrets.create_secret(
+            tenant_id=obj.tenant_id,
+            name=obj.name,
+            value=values["value"],
+            note=values["note"],
+            actor=actor,
+        )
 
+    @transaction.atomic
     def change(self, obj: Secret, *, values: Mapping[str, Any], actor: Actor) -> None:
-        services.set_secret(tenant_id=obj.tenant_id, name=obj.name, value=values["value"], actor=actor)
+        row: dict[str, Any] = {"tenant_id": obj.tenant_id, "name": obj.name, "actor": actor}
+        if value := values.get("value"):
+            secrets.rotate_secret(**row, value=value)
+        if "note" in values:
+            secrets.describe_secret(**row, note=values["note"])
+
+    @service_action(
+        "Forget earlier values of",
+        confirm="Texts that come later and hold an earlier value will hold it as it is.",
+    )
+    def forget_earlier_values(self, secret: Secret, actor: Actor) -> None:
+        secrets.forget_earlier_values(tenant_id=secret.tenant_id, name=secret.name, actor=actor)
+
+    @service_action(
+        "Delete",
+        confirm="Its value is no longer recognised: texts that come later will hold it as it is.",
+    )
+    def delete_secret(self, secret: Secret, actor: Actor) -> None:
+        secrets.delete_secret(tenant_id=secret.tenant_id, name=secret.name, actor=actor)
+
+
+class SealedAdmin(OperatorAdmin):
+    """Rows of which only their being there is shown."""
+
+    hidden = ("sealed", "digest")
+
+
+@admin.register(TenantKey)
+class TenantKeyAdmin(SealedAdmin):
+    list_display = ("tenant", "key_id", "created_at")
+
+
+@admin.register(EarlierValue)
+class EarlierValueAdmin(SealedAdmin):
+    list_display = ("secret", "tenant", "created_at")
+    list_filter = (TenantFilter, CreatedFilter)
+    list_select_related = ("secret", "tenant")
+
+
+@admin.register(RotationCheck)
+class RotationCheckAdmin(OperatorAdmin):
+    list_display = ("secret", "step", "checked_by", "tenant", "created_at")
+    list_filter = (TenantFilter, "step", CreatedFilter)
+    list_select_related = ("secret", "checked_by", "tenant")

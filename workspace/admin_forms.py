@@ -57,16 +57,23 @@ class SecretForm(RecordForm):
     value = forms.CharField(
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        help_text="Sealed when it is saved and shown nowhere. A new value replaces the old one.",
+        help_text="Sealed when it is saved and shown nowhere.",
     )
 
     class Meta:
         model = Secret
-        fields = ("name",)
+        fields = ("name", "note")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            value = self.fields["value"]
+            value.required = False
+            value.help_text = "A new value replaces the old one, which is still recognised. Empty: no change."
 
     def clean_value(self) -> str:
         value = str(self.cleaned_data["value"])
-        if reason := refusal(value):
+        if value and (reason := refusal(value)):
             raise forms.ValidationError(reason)
         return value
 

@@ -217,26 +217,66 @@ class ApiToken(TenantOwned):
         return f"{self.name} ({self.prefix}…)"
 
 
-class Secret(TenantOwned):
+class SealedRow(TenantOwned):
+    """A value at rest: AES-GCM with the tenant and `sealed_as` as associated data (`workspace.sealing`).
+
+    `key_id` names the key that sealed it. `manage.py rotate_keys` seals each row of each subclass anew.
+    """
+
+    sealed = models.BinaryField()
+    key_id = models.CharField(max_length=16)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def sealed_as(self) -> str:
+        """What the value belongs to within its tenant: it can be opened as nothing else."""
+        raise NotImplementedError
+
+
+class TenantKey(SealedRow):
+    """The random key of a tenant that the keys of its marks and digests are made from. It never changes."""
+
+    objects = TenantQuerySet["TenantKey"].as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant"], name="tenantkey_once_per_tenant")]
+
+    def __str__(self) -> str:
+        return f"key of {self.tenant_id}"
+
+    @property
+    def sealed_as(self) -> str:
+        return "tenant key"
+
+
+class Secret(SealedRow):
     """A credential known by name, so that its value can be replaced by that name wherever it shows up.
 
-    `sealed` is AES-GCM over the value with tenant and name as associated data (`workspace.sealing`);
-    `key_id` names the key that sealed it. The value is write-only: no page or command shows it.
+    The value is write-only: no page or command shows it. `digest` is its HMAC by the tenant's key, the same
+    that findings of it have. `note` says what it is for.
     """
 
     name = models.CharField(max_length=100)
-    sealed = models.BinaryField()
-    key_id = models.CharField(max_length=16)
+    digest = models.CharField(max_length=64, blank=True)
+    note = models.CharField(max_length=300, blank=True)
     created_by = models.ForeignKey(
         User, on_delete=models.SET_NULL, null=True, db_index=False, related_name="+"
     )
     rotated_at = models.DateTimeField(null=True, blank=True)
+    rotated_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, db_index=False, related_name="+"
+    )
 
     objects = TenantQuerySet["Secret"].as_manager()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["tenant", "name"], name="secret_name_once"),
+            models.UniqueConstraint(
+                fields=["tenant", "digest"], condition=~models.Q(digest=""), name="secret_value_once"
+            ),
             models.CheckConstraint(
                 condition=models.Q(name__regex=r"^[A-Za-z_][A-Za-z0-9_]*$"),
                 name="secret_name_is_a_variable_name",
@@ -246,3 +286,62 @@ class Secret(TenantOwned):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def sealed_as(self) -> str:
+        return self.name
+
+
+class EarlierValue(SealedRow):
+    """A value that a secret had before: still replaced by its name, until an admin has it forgotten."""
+
+    secret = models.ForeignKey(
+        Secret, on_delete=models.CASCADE, db_index=False, related_name="earlier_values"
+    )
+    digest = models.CharField(max_length=64)
+
+    objects = TenantQuerySet["EarlierValue"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "secret", "digest"], name="earliervalue_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"earlier value of {self.secret_id}"
+
+    @property
+    def sealed_as(self) -> str:
+        return self.secret.name
+
+
+class RotationStep(models.TextChoices):
+    """What is to be done, in this order, once a secret has leaked."""
+
+    VENDOR = "vendor", "Make a new one where it was issued, and revoke the old one there"
+    VALUE = "value", "Set the new value here"
+    SWEEP = "sweep", "Wait for the sweep that replaces it in what was stored before"
+    TELL = "tell", "Tell the owners of the sessions below"
+
+
+class RotationCheck(TenantOwned):
+    """One step of a rotation that somebody has ticked off."""
+
+    secret = models.ForeignKey(Secret, on_delete=models.CASCADE, db_index=False, related_name="checks")
+    step = models.CharField(max_length=10, choices=RotationStep)
+    checked_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, db_index=False, related_name="+"
+    )
+
+    objects = TenantQuerySet["RotationCheck"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "secret", "step"], name="rotationcheck_once_per_step"),
+            models.CheckConstraint(
+                condition=models.Q(step__in=RotationStep.values), name="rotationcheck_step_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.step} of {self.secret_id}"

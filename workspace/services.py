@@ -11,13 +11,13 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from audit.redaction import refusal
 from audit.services import record
 from sessions_app.kinds import IllegalMove
 from workspace.actors import SYSTEM, Actor
-from workspace.models import ApiToken, Initiative, Membership, Plan, Role, Secret, SignInLink, Tenant, User
+from workspace.models import ApiToken, Initiative, Membership, Plan, Role, SignInLink, Tenant, User
 from workspace.records import create_record, lock_tenant
-from workspace.sealing import seal
+from workspace.sealing import make_tenant_key
+from workspace.secrets import set_secret
 
 __all__ = [
     "SIGN_IN_LINK_LIFETIME",
@@ -49,6 +49,7 @@ def create_tenant(*, slug: str, name: str, owner: User, actor: Actor = SYSTEM) -
     tenant = Tenant(slug=slug, name=name)
     tenant.full_clean()
     tenant.save()
+    make_tenant_key(tenant.pk)
     record(
         tenant_id=tenant.pk,
         actor=actor,
@@ -195,33 +196,6 @@ def create_plan(
     """A plan, under an initiative of the same tenant or alone. As `create_initiative` otherwise."""
     plan = Plan(tenant_id=tenant_id, name=name, body=body, initiative=initiative)
     return create_record(plan, actor=actor)
-
-
-@transaction.atomic
-def set_secret(*, tenant_id: uuid.UUID, name: str, value: str, actor: Actor) -> Secret:
-    """Register a secret, or rotate it: from now on its value is replaced by its name wherever it shows up.
-
-    Raises ValidationError for a name that is no variable name, or a value that ordinary text would hold.
-    """
-    if reason := refusal(value):
-        raise ValidationError({"value": reason})
-    lock_tenant(tenant_id)
-    secret = Secret.objects.for_tenant(tenant_id).filter(name=name).first()
-    action = "rotate_secret" if secret else "create_secret"
-    secret = secret or Secret(tenant_id=tenant_id, name=name, created_by_id=actor.user_id)
-    secret.rotated_at = timezone.now() if action == "rotate_secret" else None
-    secret.sealed, secret.key_id = seal(value, tenant_id=tenant_id, name=name)
-    secret.full_clean(exclude=["created_by", "sealed"])
-    secret.save()
-    record(
-        tenant_id=tenant_id,
-        actor=actor,
-        action=action,
-        object_kind="secret",
-        object_id=secret.pk,
-        object_title=name,
-    )
-    return secret
 
 
 @transaction.atomic

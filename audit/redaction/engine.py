@@ -4,13 +4,13 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from audit.redaction.buffer import Buffer
 from audit.redaction.detector import DETECTOR, Detector, Hit
 from audit.redaction.findings import Finding, Redacted
-from audit.redaction.known import KnownSecrets, Label, Span
+from audit.redaction.known import Known, KnownSecrets, Label, Span, values_of
 from audit.redaction.pieces import Piece, TooDeepError, put_together, take_apart
 
 MAX_TEXT = 32 << 20
@@ -30,15 +30,15 @@ class _UnsettledError(Exception):
 class Redactor:
     """Takes credentials out of texts: known ones by value, others by their shape.
 
-    `known` maps names to values; one of fewer than 8 characters raises ValueError. Marks and digests are
-    keyed by `mark_key`, so they mean something only to those who have it. One redactor serves one tenant and
-    one piece of work; afterwards it never raises: what cannot be scanned is withheld.
+    `known` maps names to values, one or several; one of fewer than 8 characters raises ValueError. Marks and
+    digests are keyed by `mark_key`, so they mean something only to those who have it. One redactor serves one
+    tenant and one piece of work; afterwards it never raises: what cannot be scanned is withheld.
     """
 
-    def __init__(self, known: Mapping[str, str], mark_key: bytes, detector: Detector = DETECTOR) -> None:
+    def __init__(self, known: Known, mark_key: bytes, detector: Detector = DETECTOR) -> None:
         self._known = KnownSecrets(known, mark_key)
         self._names = frozenset(known)
-        self._has_numbers = any(value.strip().isdigit() for value in known.values())
+        self._has_numbers = any(value.strip().isdigit() for _, value in values_of(known))
         self._mark_key = mark_key
         self._detector = detector
 

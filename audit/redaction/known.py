@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import ahocorasick_rs
@@ -29,15 +29,26 @@ class Span:
     label: Label
 
 
+#: Secrets by name: the value, or each of those that go by the name.
+type Known = Mapping[str, str | Sequence[str]]
+
+
+def values_of(known: Known) -> Iterator[tuple[str, str]]:
+    """Each name with each of its values."""
+    for name, values in known.items():
+        for value in [values] if isinstance(values, str) else values:
+            yield name, value
+
+
 class KnownSecrets:
     """The values to look for, by name. They live in this object alone: it cannot be pickled or printed.
 
     Raises ValueError, naming the name and never the value, for a value that is too short to be looked for.
     """
 
-    def __init__(self, known: Mapping[str, str], mark_key: bytes) -> None:
+    def __init__(self, known: Known, mark_key: bytes) -> None:
         labels: dict[str, Label] = {}
-        for name, value in known.items():
+        for name, value in values_of(known):
             if len(value) < MIN_LENGTH:
                 raise ValueError(f"{name} is too short to be looked for in texts")
             digest = hmac.new(mark_key, value.strip().encode(), hashlib.sha256).hexdigest()

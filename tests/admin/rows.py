@@ -41,14 +41,19 @@ from tests.factories.workspace import (
 from workspace.actors import SYSTEM
 from workspace.models import (
     ApiToken,
+    EarlierValue,
     Initiative,
     Membership,
     Plan,
+    RotationCheck,
     Secret,
     SignInLink,
     Tenant,
+    TenantKey,
     User,
 )
+from workspace.sealing import derive_key
+from workspace.secrets import rotate_secret
 from workspace.services import create_sign_in_link, set_secret
 
 __all__ = ["MAKERS", "OUR_APPS", "our_models"]
@@ -63,6 +68,18 @@ def our_models() -> list[type[Model]]:
 def make_secret() -> Secret:
     name = f"KEY_{uuid.uuid4().hex[:8]}"
     return set_secret(tenant_id=TenantFactory().pk, name=name, value=uuid.uuid4().hex, actor=SYSTEM)
+
+
+def make_rotated_secret() -> Secret:
+    secret = make_secret()
+    rotate_secret(tenant_id=secret.tenant_id, name=secret.name, value=uuid.uuid4().hex, actor=SYSTEM)
+    return secret
+
+
+def make_tenant_key() -> TenantKey:
+    tenant = TenantFactory()
+    derive_key("anything", tenant.pk)
+    return TenantKey.objects.get(tenant=tenant)
 
 
 def make_token() -> ApiToken:
@@ -189,6 +206,7 @@ MAKERS: dict[type[Model], Callable[[], Model]] = {
     BackgroundTask: lambda: BackgroundTaskFactory(waiting_review=True),
     Chat: ChatFactory,
     DecisionReceipt: make_receipt,
+    EarlierValue: lambda: make_rotated_secret().earlier_values.get(),
     Flow: FlowFactory,
     FlowRun: lambda: FlowRunFactory(paused=True),
     FlowStep: lambda: FlowFactory().steps.get(position=1),
@@ -202,10 +220,12 @@ MAKERS: dict[type[Model], Callable[[], Model]] = {
     RawRecord: make_raw_record,
     RedactionFinding: make_finding,
     RenderedEntry: make_rendered_entry,
+    RotationCheck: lambda: make_rotated_secret().checks.get(),
     Secret: make_secret,
     SignInLink: make_link,
     Skill: SkillFactory,
     StepRun: lambda: FlowRunFactory(running=True).step_runs.get(position=1),
+    TenantKey: make_tenant_key,
     Tenant: TenantFactory,
     Transcript: TranscriptFactory,
     TranscriptEntry: lambda: TranscriptEntryFactory(tool_call=True),

@@ -6,14 +6,23 @@ import factory
 from factory.django import DjangoModelFactory
 
 from workspace.models import Initiative, Membership, Plan, Role, Tenant, User
+from workspace.sealing import make_tenant_key
 
 
 class TenantFactory(DjangoModelFactory[Tenant]):
+    """A tenant with the key that its marks and digests are made with."""
+
     slug = factory.Sequence(lambda n: f"workspace-{n}")
     name = factory.Sequence(lambda n: f"Workspace {n}")
 
     class Meta:
         model = Tenant
+        skip_postgeneration_save = True
+
+    @factory.post_generation  # type: ignore[untyped-decorator]
+    def key(self: Tenant, create: bool, extracted: object, **kwargs: object) -> None:
+        if create:
+            make_tenant_key(self.pk)
 
 
 class UserFactory(DjangoModelFactory[User]):
