@@ -216,8 +216,4 @@ def _opened(body: Object) -> tuple[str, Object]:
     return ("session_meta", body) if _is_bare_meta(body) else (kind, body)
 
 
-def _read_file(stream: BinaryIO, context: ReadContext) -> Iterator[ReadRecord]:
-    return CodexReader(context).read(stream)
-
-
-FORMAT = Format(key=KEY, label="Codex", recognises=recognises, read=_read_file)
+FORMAT = Format(key=KEY, label="Codex", recognises=recognises, reader=CodexReader)
