@@ -10,7 +10,7 @@ from pathlib import Path
 
 from intake.readers.side_files import AgentFiles
 
-__all__ = ["Found", "find_files", "look_for_files"]
+__all__ = ["Found", "find_files", "folders_of_agents", "look_for_files"]
 
 
 @dataclass(slots=True)
@@ -46,6 +46,13 @@ def look_for_files(paths: Iterable[Path]) -> Found:
 def find_files(paths: Iterable[Path]) -> list[Path]:
     """The files of `look_for_files` alone."""
     return look_for_files(paths).files
+
+
+def folders_of_agents() -> list[Path]:
+    """Where the agents of the person who runs this keep their sessions, there or not."""
+    claude = os.environ.get("CLAUDE_CONFIG_DIR") or "~/.claude"
+    codex = os.environ.get("CODEX_HOME") or "~/.codex"
+    return [Path(claude).expanduser() / "projects", Path(codex).expanduser() / "sessions"]
 
 
 class _Walk:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from intake.readers.base import Problem, Severity
@@ -22,7 +22,7 @@ from intake.writing import Run, Writer
 from workspace.actors import Actor
 from workspace.placement import Placement
 
-__all__ = ["DatabaseAwayError", "FileOutcome", "FileReport", "Importer", "Progress"]
+__all__ = ["DatabaseTroubleError", "FileOutcome", "FileReport", "Importer", "Progress"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 type Progress = Callable[[int], None]
 
 
-class DatabaseAwayError(Exception):
-    """The connection to the database was lost: what was not committed is to be imported again."""
+class DatabaseTroubleError(Exception):
+    """The database is away, full or busy, which is not the file's fault: import it again later."""
 
 
 class Importer:
@@ -60,8 +60,8 @@ class Importer:
     def import_source(self, source: Source, progress: Progress | None = None) -> FileReport:
         """Read one file into its sessions, a batch a transaction.
 
-        Never raises for what stands in the file, only DatabaseAwayError. A file that fails is kept up to the
-        batch that failed.
+        Never raises for what stands in the file, only DatabaseTroubleError. A file that fails is kept up to
+        the batch that failed.
         """
         report = FileReport(source.name)
         for offset in self.steps(source, self.begin(source, report), report):
@@ -102,8 +102,8 @@ class Importer:
                 writer.write(batch)
                 yield reading.offset
         except Exception as error:  # whatever a file holds, the next one is read
-            if isinstance(error, OperationalError | InterfaceError) and not connection.is_usable():
-                raise DatabaseAwayError from error
+            if _is_trouble(error):
+                raise DatabaseTroubleError from error
             self._fail(report, line, _explain(error))
 
     def unreadable(self, path: Path, reason: str) -> FileReport:
@@ -115,6 +115,13 @@ class Importer:
     def _fail(self, report: FileReport, line: int, reason: str) -> None:
         report.outcome = FileOutcome.FAILED
         report.add_problem(Problem(Severity.LOST, line, reason))
+
+
+def _is_trouble(error: Exception) -> bool:
+    """Whether it is the database's trouble. Limits of PostgreSQL (class 54) are met by what a file holds."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    return not str(getattr(error.__cause__, "sqlstate", None) or "").startswith("54")
 
 
 def _explain(error: Exception) -> str:

@@ -118,8 +118,9 @@ class Writer:
         )
 
     def _sync(self, key: Key, buffer: Buffer) -> None:
-        summary, known = self._summaries[key], self._find(key)
-        is_latest, hint = self._is_latest(key), self._hint(key) if key[1] else None
+        summary, hint = self._summaries[key], self._hint(key) if key[1] else None
+        known = self._find(key) or (self._find_by_call(key, hint) if hint else None)
+        is_latest = self._is_latest(key)
         delivery = Delivery(
             entries=buffer.entries,
             first_facts=summary.first,
@@ -194,6 +195,8 @@ class Writer:
         started = self._started(key, hint)
         if started is None or (known and self._has_records(known)):
             return
+        if known is None and not hint.agent_id and self._is_joined(key, hint):
+            return
         synced = sync_imported_task(
             tenant_id=self.run.tenant_id,
             session_id=known,
@@ -210,12 +213,18 @@ class Writer:
         transcript = find_transcript(self.run.tenant_id, ("background_task", task_id))
         return transcript is not None and transcript.entry_count > 0
 
+    def _is_joined(self, key: Key, hint: ChildHint) -> bool:
+        """Whether a sub-agent with records of its own is known to be the one that the call started."""
+        native_id, call_id = self._clean(key[0], hint.call_id)
+        rows = ImportedSession.objects.for_tenant(self.run.tenant_id)
+        return rows.filter(source=self.source, native_id=native_id, call_id=call_id).exists()
+
     def _find_by_call(self, key: Key, hint: ChildHint) -> uuid.UUID | None:
         """A sub-agent that was known by its call alone gets its id once its starter names it."""
         rows = ImportedSession.objects.for_tenant(self.run.tenant_id)
         native_id, by_call, agent_id = self._clean(key[0], f"call:{hint.call_id}", key[1])
         waiting = rows.filter(source=self.source, native_id=native_id, agent_id=by_call)
-        if not hint.agent_id or not waiting.update(agent_id=agent_id):
+        if not hint.call_id or not key[1] or not waiting.update(agent_id=agent_id):
             return None
         return self._find(key)
 

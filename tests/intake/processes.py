@@ -1,0 +1,89 @@
+"""`import_sessions` as a process of its own, over the database of the test run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from django.db import connection
+
+from config.environment import BASE_DIR, read_database_url
+from tests.browser.server import is_database_ours_alone
+from tests.config.processes import eventually
+from workspace.models import Membership
+
+
+def start(member: Membership, *args: str | Path, **environment: str) -> subprocess.Popen[str]:
+    """`import_sessions` for a member; `--json` is left to the caller."""
+    name = quote(str(connection.settings_dict["NAME"]))
+    database_url = urlsplit(read_database_url())._replace(path=f"/{name}").geturl()
+    whose = ["--workspace", member.tenant.slug, "--owner", member.user.email]
+    return subprocess.Popen(
+        [sys.executable, "manage.py", "import_sessions", *map(str, args), *whose],
+        cwd=BASE_DIR,
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "config.settings_test",
+            "DATABASE_URL": database_url,
+            **environment,
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+class Follow:
+    """A running `import_sessions --follow --json`: what it printed so far."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.reports: list[dict[str, Any]] = []
+        self.notes: list[str] = []
+        self._threads = [
+            threading.Thread(target=self._read, args=(process.stdout, self._report)),
+            threading.Thread(target=self._read, args=(process.stderr, self.notes.append)),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _read(self, stream: Any, take: Callable[[str], None]) -> None:
+        for line in stream:
+            take(line.rstrip("\n"))
+
+    def _report(self, line: str) -> None:
+        self.reports.append(json.loads(line))
+
+    def is_ready(self) -> bool:
+        assert self.process.poll() is None, self.notes
+        return any(note.startswith("following") for note in self.notes)
+
+    def end(self, signal_number: int) -> int:
+        self.process.send_signal(signal_number)
+        code = self.process.wait(timeout=20)
+        for thread in self._threads:
+            thread.join()
+        return code
+
+
+@contextmanager
+def following(member: Membership, *args: str | Path, **environment: str) -> Iterator[Follow]:
+    """Yields once it watches; it is gone when the block ends."""
+    follow = Follow(start(member, "--follow", "--json", *args, **environment))
+    try:
+        eventually(follow.is_ready, seconds=60)
+        yield follow
+    finally:
+        follow.process.kill()
+        follow.end(9)
+        # Its connection ends a moment later: until then the database cannot be dropped or flushed.
+        eventually(is_database_ours_alone)
