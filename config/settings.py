@@ -150,6 +150,11 @@ STORAGES = {
     "staticfiles": {"BACKEND": "servestatic.storage.CompressedManifestStaticFilesStorage"},
 }
 
+# Files that wait for a worker, sealed in the database.
+UPLOAD_MAX_FILE_BYTES = read_int("UPLOAD_MAX_FILE_MB", 512, lowest=1, highest=100_000) << 20
+UPLOAD_MAX_STAGED_BYTES = read_int("UPLOAD_MAX_STAGED_MB", 2048, lowest=1, highest=1_000_000) << 20
+UPLOAD_MAX_FILES = read_int("UPLOAD_MAX_FILES", 5_000, lowest=1, highest=100_000)
+
 # --- Messages between processes -----------------------------------------------------------------------
 
 # redis-py gives up on a socket that is silent for 5 s; Channels listens for 5 s at a time. Without a longer
@@ -188,7 +193,10 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "config.heartbeat:HeartbeatScheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 # An entry expires before its next run, so that a stopped worker does not find a heap of them.
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
+    "resend staged files": {"task": "intake.jobs.resend", "schedule": 20.0, "options": {"expires": 15.0}},
+    "forget staged files": {"task": "intake.jobs.forget", "schedule": 3600.0, "options": {"expires": 1800.0}},
+}
 
 # --- Logs ---------------------------------------------------------------------------------------------
 

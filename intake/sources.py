@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
+from intake.readers.side_files import AgentMeta
+
 __all__ = ["Source", "source_of"]
 
 
@@ -18,13 +20,15 @@ class Source:
     `name` is what reports call it; its stem names a session whose records do not. `written_at` is the time of
     a session whose records have none: the same each time, or reading again would move the row. `open` gives a
     seekable stream that stands at the beginning, which its reader closes; it is called more than once. `path`
-    is where to look for the files of sub-agents, None where there is no such place.
+    is where to look for the files of sub-agents, None where there is no such place; then `meta` is what the
+    small file beside a sub-agent's own says.
     """
 
     name: str
     written_at: datetime
     open: Callable[[], BinaryIO]
     path: Path | None = None
+    meta: AgentMeta | None = None
 
     @property
     def stem(self) -> str:

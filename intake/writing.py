@@ -16,7 +16,7 @@ from intake.hints import Hints
 from intake.models import ImportedSession
 from intake.projection import Started, chat_of, start_of, task_of, told_task_of
 from intake.readers.base import ChildHint
-from intake.readers.side_files import AgentMeta, agent_id_of, meta_of
+from intake.readers.side_files import AgentMeta, meta_of
 from intake.readers.summary import SessionSummary, link_child
 from intake.reading import Batch, Buffer, Key, Reading
 from intake.reports import FileOutcome, FileReport
@@ -104,8 +104,7 @@ class Writer:
         if key not in self._summaries:
             return None
         told, kept = self._told(key), self._row(key)
-        path = self.reading.source.path
-        meta = meta_of(path) if path and agent_id_of(path) == key[1] else AgentMeta()
+        meta = self._meta() if self.reading.source.stem == f"agent-{key[1]}" else AgentMeta()
         hint = told or ChildHint(agent_id=key[1])
         title = hint.title or (title_of(kept.tenant_id, kept.session_id) if kept else "") or meta.description
         return ChildHint(
@@ -116,6 +115,10 @@ class Writer:
             outcome=hint.outcome or (kept.outcome if kept else ""),
             parent=hint.parent if told else kept.parent_agent_id if kept else "",
         )
+
+    def _meta(self) -> AgentMeta:
+        source = self.reading.source
+        return meta_of(source.path) if source.path else source.meta or AgentMeta()
 
     def _sync(self, key: Key, buffer: Buffer) -> None:
         summary, hint = self._summaries[key], self._hint(key) if key[1] else None

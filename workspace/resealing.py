@@ -11,11 +11,12 @@ from django.apps import apps
 from django.db import transaction
 
 from workspace.models import SealedRow
-from workspace.sealing import newest_key_id, present_key_ids, seal, unseal
+from workspace.sealing import newest_key_id, present_key_ids, seal_bytes, unseal_bytes
 
 __all__ = ["KeysMissing", "Resealed", "reseal", "sealed_models"]
 
-BATCH = 200
+#: A row may hold a MiB.
+BATCH = 50
 
 
 class KeysMissing(Exception):
@@ -72,7 +73,8 @@ def _reseal_batch(model: type[SealedRow]) -> int:
     locked: Any = model._default_manager.select_for_update(no_key=True, of=("self",))
     rows = list(locked.exclude(key_id=newest_key_id()).order_by("pk")[:BATCH])
     for row in rows:
-        opened = unseal(bytes(row.sealed), key_id=row.key_id, tenant_id=row.tenant_id, name=row.sealed_as)
-        row.sealed, row.key_id = seal(opened, tenant_id=row.tenant_id, name=row.sealed_as)
-    model._default_manager.bulk_update(rows, ["sealed", "key_id"])
+        place = {"tenant_id": row.tenant_id, "name": row.sealed_as}
+        opened = unseal_bytes(bytes(row.sealed), key_id=row.key_id, **place)
+        row.sealed, row.key_id = seal_bytes(opened, **place)
+        row.save(update_fields=["sealed", "key_id"])
     return len(rows)

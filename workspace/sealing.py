@@ -28,7 +28,9 @@ __all__ = [
     "newest_key_id",
     "present_key_ids",
     "seal",
+    "seal_bytes",
     "unseal",
+    "unseal_bytes",
 ]
 
 NONCE_BYTES = 12
@@ -43,23 +45,32 @@ class Unsealable(Exception):
 
 def seal(value: str, *, tenant_id: uuid.UUID, name: str) -> tuple[bytes, str]:
     """The sealed value and the id of the key (the newest) that sealed it."""
-    key = settings.SEALING_KEYS[0]
-    nonce = os.urandom(NONCE_BYTES)
-    return nonce + AESGCM(key).encrypt(nonce, value.encode(), _associated(tenant_id, name)), _key_id(key)
+    return seal_bytes(value.encode(), tenant_id=tenant_id, name=name)
 
 
 def unseal(sealed: bytes, *, key_id: str, tenant_id: uuid.UUID, name: str) -> str:
     """The value. Raises `Unsealable`, never with any of it in the message."""
+    return unseal_bytes(sealed, key_id=key_id, tenant_id=tenant_id, name=name).decode()
+
+
+def seal_bytes(value: bytes, *, tenant_id: uuid.UUID, name: str) -> tuple[bytes, str]:
+    """As `seal`, for a value that is no text."""
+    key = settings.SEALING_KEYS[0]
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + AESGCM(key).encrypt(nonce, value, _associated(tenant_id, name)), _key_id(key)
+
+
+def unseal_bytes(sealed: bytes, *, key_id: str, tenant_id: uuid.UUID, name: str) -> bytes:
+    """As `unseal`, for a value that is no text."""
     for key in settings.SEALING_KEYS:
         if _key_id(key) != key_id:
             continue
         try:
-            opened = AESGCM(key).decrypt(
+            return AESGCM(key).decrypt(
                 sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], _associated(tenant_id, name)
             )
         except InvalidTag:
             raise Unsealable(f"{name}: the sealed value does not belong to this tenant and name") from None
-        return opened.decode()
     raise Unsealable(f"{name}: the key {key_id} that sealed it is not in SEALING_KEYS")
 
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from intake.readers.fields import name_of, text_of
 from intake.readers.jsonl import Splitter
@@ -28,8 +29,16 @@ def meta_of(agent_file: Path) -> AgentMeta:
         return AgentMeta()
     try:
         with path.open("rb") as stream:
-            value = json.loads(stream.read(_META_LIMIT))
-    except (OSError, ValueError, RecursionError):
+            return read_meta(stream)
+    except OSError:
+        return AgentMeta()
+
+
+def read_meta(stream: BinaryIO) -> AgentMeta:
+    """What a file beside a sub-agent's own says; nothing if it is none."""
+    try:
+        value = json.loads(stream.read(_META_LIMIT))
+    except (ValueError, RecursionError):
         return AgentMeta()
     if not isinstance(value, dict):
         return AgentMeta()

@@ -24,7 +24,7 @@ from audit.models import (
 from audit.services import record, record_decision
 from chats.models import Chat
 from flows.models import Artifact, Flow, FlowRun, FlowStep, FlowTrigger, StepRun
-from intake.models import ImportedSession
+from intake.models import ImportedSession, StagedFile, StagedPart, Upload
 from tasks.models import BackgroundTask
 from tests.factories.agents import ProfileFactory, SkillFactory
 from tests.factories.audit import TranscriptEntryFactory, TranscriptFactory
@@ -38,6 +38,7 @@ from tests.factories.workspace import (
     TenantFactory,
     UserFactory,
 )
+from tests.intake.staged_files import stage
 from workspace.actors import SYSTEM
 from workspace.models import (
     ApiToken,
@@ -198,6 +199,11 @@ def make_artifact() -> Artifact:
     )
 
 
+def make_staged_file() -> StagedFile:
+    stage(MembershipFactory(), {"session.jsonl": b"{}"})
+    return StagedFile.objects.latest("pk")
+
+
 #: How each model gets a row; a test fails for a model that is missing here.
 MAKERS: dict[type[Model], Callable[[], Model]] = {
     ApiToken: make_token,
@@ -224,10 +230,13 @@ MAKERS: dict[type[Model], Callable[[], Model]] = {
     Secret: make_secret,
     SignInLink: make_link,
     Skill: SkillFactory,
+    StagedFile: make_staged_file,
+    StagedPart: lambda: make_staged_file().parts.get(),
     StepRun: lambda: FlowRunFactory(running=True).step_runs.get(position=1),
     TenantKey: make_tenant_key,
     Tenant: TenantFactory,
     Transcript: TranscriptFactory,
     TranscriptEntry: lambda: TranscriptEntryFactory(tool_call=True),
+    Upload: lambda: make_staged_file().upload,
     User: UserFactory,
 }

@@ -11,7 +11,7 @@ from django.test import Client
 from audit.models import AuditEntry
 from flows.models import FlowRun
 from tests.admin.asking import change_page, list_page, messages_of, run_action
-from tests.admin.rows import make_token
+from tests.admin.rows import make_staged_file, make_token
 from tests.factories.chats import ChatFactory
 from tests.factories.flows import FlowFactory, FlowRunFactory
 from tests.factories.tasks import BackgroundTaskFactory, ChildTaskFactory
@@ -148,6 +148,19 @@ def test_a_member_is_removed_but_not_the_last_admin(desk: Client):
     answer = run_action(desk, [admin, member], "remove")
     assert list(Membership.objects.for_tenant(admin.tenant_id)) == [admin]
     assert any("last admin" in message for message in messages_of(answer))
+
+
+def test_what_was_set_aside_is_tried_again_or_deleted(desk: Client):
+    file = make_staged_file()
+    type(file).objects.update(state="dead", tries=3, reason="the worker was lost")
+    run_action(desk, [file], "retry")
+    file.refresh_from_db()
+    assert (file.state, file.tries, file.reason) == ("waiting", 0, "")
+    asked = {"action": "delete_file", "_selected_action": str(file.pk)}
+    assert "must send it again" in desk.post(list_page(type(file)), asked).content.decode()
+    assert type(file).objects.exists()
+    run_action(desk, [file], "delete_file")
+    assert not type(file).objects.exists()
 
 
 def test_a_flow_is_archived(desk: Client):
