@@ -17,7 +17,7 @@ from tasks.creating import Source
 from tasks.importing import ImportedTask
 from tasks.models import TaskStatus
 
-__all__ = ["Started", "chat_of", "start_of", "task_of", "told_task_of"]
+__all__ = ["Started", "chat_of", "source_of_start", "start_of", "task_of", "told_task_of"]
 
 RULES = {
     TurnState.TURN_OVER: "The last turn has ended",
@@ -72,7 +72,7 @@ def start_of(tenant_id: uuid.UUID, session: tuple[str, uuid.UUID], call_id: str)
         entry_id=call.pk,
         at=call.occurred_at,
         result_at=result.occurred_at if result else None,
-        prompt=str(arguments.get("prompt") or ""),
+        prompt=str(arguments.get("prompt") or arguments.get("message") or ""),
         result=result.text if result else "",
     )
 
@@ -133,7 +133,7 @@ def task_of(
         error=summary.headline if status == TaskStatus.FAILED else "",
         prompt=started.prompt if started else "",
         result=started.result if started and ended else "",
-        source=_source(started),
+        source=source_of_start(started) if started else None,
         turn_count=summary.turns,
         repo=_repo(summary),
         origin=Origin.AGENT,
@@ -162,15 +162,13 @@ def told_task_of(
         error=result if status == TaskStatus.FAILED else "",
         prompt=started.prompt,
         result=result if status == TaskStatus.COMPLETED else "",
-        source=_source(started),
+        source=source_of_start(started),
         repo=_repo(parent),
         origin=Origin.AGENT,
     )
 
 
-def _source(started: Started | None) -> Source | None:
-    if started is None:
-        return None
+def source_of_start(started: Started) -> Source:
     return Source(kind=started.kind, id=started.id, entry_id=started.entry_id, call_id=started.call_id)
 
 

@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from django.db import connection, transaction
+from django.db.models import Q
 
 from audit.imports import Delivery, Synced, SyncOutcome
 from audit.redactors import one_redactor
@@ -14,13 +15,13 @@ from audit.transcripts import find_transcript
 from chats.importing import sync_imported_chat
 from intake.hints import Hints
 from intake.models import ImportedSession
-from intake.projection import Started, chat_of, start_of, task_of, told_task_of
+from intake.projection import Started, chat_of, source_of_start, start_of, task_of, told_task_of
 from intake.readers.base import ChildHint
 from intake.readers.side_files import AgentMeta, meta_of
 from intake.readers.summary import SessionSummary, link_child
 from intake.reading import Batch, Buffer, Key, Reading
 from intake.reports import FileOutcome, FileReport
-from tasks.importing import sync_imported_task
+from tasks.importing import join_imported_task, sync_imported_task
 from tasks.queries import title_of
 from workspace.actors import Actor
 from workspace.placement import Placement
@@ -71,6 +72,8 @@ class Writer:
                 for summary in self._summaries.values():
                     for hint in summary.children:
                         self._sync_told(summary, hint)
+                for key in self._summaries:
+                    self._join_waiting(key)
                 self._conclude()
 
     def _is_unsettled(self, key: Key) -> bool:
@@ -212,6 +215,37 @@ class Writer:
         self._outcomes.add(synced.outcome)
         self._remember(key, synced, hint)
 
+    def _join_waiting(self, key: Key) -> None:
+        """Sub-agents whose own files came before that of the session, or of the agent, which started them.
+
+        One that was started by another sub-agent may have been filed under that one's id.
+        """
+        starter_id = self._find(key)
+        if starter_id is None:
+            return
+        session_id, agent_id = self._clean(*key)
+        whose = Q(native_id=session_id, parent_agent_id=agent_id)
+        if agent_id:
+            whose |= Q(native_id=agent_id)
+        rows = ImportedSession.objects.for_tenant(self.run.tenant_id).filter(whose, source=self.source)
+        here = [row.session_id for known, row in self._rows.items() if known in self._summaries]
+        told = {hint.agent_id: hint for hint in self._summaries[key].children if hint.agent_id}
+        for row in rows.exclude(agent_id="").exclude(session_id__in=here):
+            hint = told.get(row.agent_id, ChildHint())
+            kind = "background_task" if agent_id else "chat"
+            started = start_of(self.run.tenant_id, (kind, starter_id), hint.call_id or row.call_id)
+            outcome = join_imported_task(
+                tenant_id=self.run.tenant_id,
+                session_id=row.session_id,
+                source=source_of_start(started),
+                prompt=started.prompt,
+                actor=self.run.actor,
+            )
+            self._outcomes.add(outcome)
+            if hint.call_id and row.call_id != (call_id := self._clean(hint.call_id)[0]):
+                row.call_id = call_id
+                row.save(update_fields=["call_id"])
+
     def _has_records(self, task_id: uuid.UUID) -> bool:
         transcript = find_transcript(self.run.tenant_id, ("background_task", task_id))
         return transcript is not None and transcript.entry_count > 0
@@ -243,6 +277,11 @@ class Writer:
         """The session of ours that started this sub-agent, and by which entry; None while it is not here."""
         parent = (key[0], hint.parent if hint else "")
         parent_id = self._find(parent)
+        if parent_id is None and not parent[1]:
+            # What started it may be a sub-agent itself.
+            rows = ImportedSession.objects.for_tenant(self.run.tenant_id).filter(source=self.source)
+            row = rows.filter(agent_id=self._clean(key[0])[0]).first()
+            parent, parent_id = (key[0], key[0]), row.session_id if row else None
         if parent_id is None:
             return None
         kind = "background_task" if parent[1] else "chat"

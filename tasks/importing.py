@@ -24,7 +24,7 @@ from tasks.states import ENDED, KIND
 from workspace.actors import Actor
 from workspace.placement import Placement, check_placement
 
-__all__ = ["IMPORTED_STATUSES", "ImportedTask", "sync_imported_task"]
+__all__ = ["IMPORTED_STATUSES", "ImportedTask", "join_imported_task", "sync_imported_task"]
 
 #: What a record of work elsewhere can say. That it stopped growing says nothing about its end.
 IMPORTED_STATUSES = frozenset(
@@ -104,6 +104,27 @@ def sync_imported_task(
     if locked.parent is not None and had_ended != (row.status in ENDED):
         count_child(locked.parent, done=-1 if had_ended else 1, now=task.changed_at)
     return Synced(row.pk, outcome, appended)
+
+
+@transaction.atomic
+def join_imported_task(
+    *, tenant_id: uuid.UUID, session_id: uuid.UUID, source: Source, prompt: str, actor: Actor
+) -> SyncOutcome:
+    """Fold an imported sub-agent that came alone under the session that started it, once that is here.
+
+    `prompt` is what the starter's transcript, already redacted, holds of the call. Does nothing to a task
+    that belongs to a session already. Raises DoesNotExist for a task of another tenant.
+    """
+    row = lock_task(tenant_id, session_id).task
+    if row.is_folded:
+        return SyncOutcome.UNCHANGED
+    redactor = redactor_for(tenant_id)
+    values = {
+        "is_folded": True,
+        "prompt": row.prompt or prompt,
+        **source_columns(tenant_id, source, redactor),
+    }
+    return sync_row(row, kind=KIND, actor=actor, values=values, has_new_entries=False, now=row.changed_at)
 
 
 def _create(

@@ -122,7 +122,7 @@ class ReadRecord:
     `record` is None only where nothing could be decoded, and then `problems` says why. `at` is never later
     than the `now` that the reader was given. `end` is the offset of the byte after the object: what a file
     that grew has new begins there, or later. `is_repeat` marks a record that this file held before: it has
-    no entries.
+    no entries. `is_copy` marks one that was copied into this file from that of its own session.
     """
 
     ordinal: int
@@ -140,6 +140,7 @@ class ReadRecord:
     children: tuple[ChildHint, ...] = ()
     problems: tuple[Problem, ...] = ()
     is_repeat: bool = False
+    is_copy: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -74,6 +74,7 @@ class ClaudeCodeReader:
         self._keys = _Keys(_RECENT)
         self._session_id = ""
         self._file_agent = ""
+        self._forked_from = ""
 
     @property
     def offset(self) -> int:
@@ -94,13 +95,15 @@ class ClaudeCodeReader:
         yield from map(self._record, held)
 
     def _record(self, decoded: Decoded) -> ReadRecord:
-        session_id = _session_of(decoded.value) or self._session_id or self._context.name
+        forked_from = _original_of(decoded.value)[0]
+        session_id = forked_from or _session_of(decoded.value) or self._session_id or self._context.name
         base = ReadRecord(
             ordinal=decoded.ordinal,
             line=decoded.line,
             end=decoded.end,
             session_id=session_id[:200],
             problems=decoded.problems,
+            is_copy=bool(forked_from),
         )
         if decoded.is_lost:
             return base
@@ -116,11 +119,14 @@ class ClaudeCodeReader:
         agent_id, source, hint = self._place(body, uuid)
         # Records of progress repeat inside what a sub-agent's own file has.
         is_repeat = not self._seen.is_new(text_of(source, "uuid") or uuid)
+        if base.is_copy:
+            source = {**source, "uuid": _original_of(body)[1] or uuid}
         at, late = capped_time(source, self._context.now, base.line)
         meaning = Meaning(
             self._keys.key_of(source, base.session_id, agent_id), base.ordinal, base.line, at, problems=late
         )
         self._read(source, meaning, base.line)
+        self._tell_fork(base, meaning)
         is_copied = is_repeat or (source is not body and agent_id in self._context.own_files)
         return replace(
             base,
@@ -136,6 +142,14 @@ class ClaudeCodeReader:
             problems=(*base.problems, *meaning.problems),
             is_repeat=is_repeat,
         )
+
+    def _tell_fork(self, base: ReadRecord, meaning: Meaning) -> None:
+        """Say in a fork's own transcript, before the first thing that it says itself, what it came from."""
+        if base.is_copy:
+            self._forked_from = self._forked_from or base.session_id
+        elif self._forked_from and meaning.entries and base.session_id == self._session_id:
+            meaning.tell_fork(self._forked_from)
+            self._forked_from = ""
 
     def _place(self, body: Object, uuid: str) -> tuple[str, Object, tuple[ChildHint, ...]]:
         """Whose record it is, the record to read (it may stand in another), and a hint of a child's start."""
@@ -240,6 +254,12 @@ class _Sidechains:
 
 def _session_of(value: JSON) -> str:
     return text_of(value, "sessionId") if isinstance(value, dict) else ""
+
+
+def _original_of(value: JSON) -> tuple[str, str]:
+    """The session and the record that a record of a fork was copied from; "" for one that is no copy."""
+    forked_from = object_of(value, "forkedFrom") if isinstance(value, dict) else {}
+    return text_of(forked_from, "sessionId"), text_of(forked_from, "messageUuid")
 
 
 def _progress_hint(body: Object, agent_id: str, parent: str) -> ChildHint:

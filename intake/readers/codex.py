@@ -122,7 +122,8 @@ class CodexReader:
         facts = self._read(kind, payload, meaning, owner)
         record_type = f"{kind}/{text_of(payload, 'type')}".rstrip("/")[:60]
         native = NewRecord(ordinal=base.ordinal, native_id="", record_type=record_type, body=body)
-        base = replace(base, session_id=key[0], agent_id=key[1], record=native)
+        is_copy = owner.is_copied and not is_context
+        base = replace(base, session_id=key[0], agent_id=key[1], record=native, is_copy=is_copy)
         problems = (*base.problems, *meaning.problems)
         if is_context:
             return replace(base, problems=problems)
@@ -134,14 +135,14 @@ class CodexReader:
             facts=facts,
             turn=meaning.turn,
             titles=tuple(meaning.titles),
-            children=tuple(replace(child, parent=child.parent or key[1]) for child in meaning.children),
+            children=tuple(_started_by(key[1], child) for child in meaning.children),
             problems=problems,
         )
 
     def _read(self, kind: str, payload: Object, meaning: Meaning, owner: Owner) -> RunFacts | None:
         memory = self._memories.setdefault(owner.thread.key, Memory())
         if not owner.is_copied:
-            self._tell_fork(kind, meaning)
+            self._tell_fork(meaning)
         if kind == "session_meta":
             return self._meta(payload, meaning, owner)
         if kind == "turn_context":
@@ -170,14 +171,17 @@ class CodexReader:
             meaning.children.append(ChildHint(agent_id=thread.id, agent_type=thread.role, parent=parent))
         return facts_of_meta(payload, KEY)
 
-    def _tell_fork(self, kind: str, meaning: Meaning) -> None:
+    def _tell_fork(self, meaning: Meaning) -> None:
         """Say once, in its own transcript, what a fork came from."""
         origin = self._lineage.origin
         if origin and not self._has_told_fork and not (self._lineage.own and self._lineage.own.parent):
             self._has_told_fork = True
-            text = f"Forked from session {origin}"
-            data: dict[str, JSON] = {"forked_from": origin}
-            meaning.add(EntryKind.SYSTEM, "fork", role="system", text=text, data=data)
+            meaning.tell_fork(origin)
+
+
+def _started_by(agent_id: str, child: ChildHint) -> ChildHint:
+    """What a thread says of others is of those that it started; of itself it says what started it."""
+    return child if child.agent_id == agent_id else replace(child, parent=agent_id)
 
 
 class _Keys:

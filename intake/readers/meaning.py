@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from audit.entries import EntryKind, NewEntry, Usage
+from audit.entries import JSON, EntryKind, NewEntry, Usage
 from intake.readers.base import ChildHint, Problem, Severity, TitleHint, TurnHint
 from intake.readers.fields import Object, time_of
 
@@ -40,6 +40,12 @@ class Meaning:
             **values,
         )
         self.entries.append(entry)
+
+    def tell_fork(self, session_id: str) -> None:
+        """Say, before all that the record says, which session its own one was forked from."""
+        data: dict[str, JSON] = {"forked_from": session_id}
+        self.add(EntryKind.SYSTEM, "fork", role="system", text=f"Forked from session {session_id}", data=data)
+        self.entries.insert(0, self.entries.pop())
 
 
 class CallNames:

@@ -52,9 +52,9 @@ class SessionSummary:
     """What one session, or one sub-agent of it, comes to so far. Nothing in it is redacted.
 
     `last_message_at` is the newest message of user or assistant, tool calls and results included. `messages`
-    counts the texts that people see, `turns` the messages of the model. `headline` is the text of the error
-    or of the open question. `started_by` is what the same file tells of a sub-agent's start; for one that has
-    a file of its own, `link_child` finds it.
+    counts the texts that people see, `turns` the messages of the model, `records` those that are no copies
+    from another file. `headline` is the text of the error or of the open question. `started_by` is what the
+    same file tells of a sub-agent's start; for one that has a file of its own, `link_child` finds it.
     """
 
     session_id: str
@@ -94,7 +94,7 @@ class SummaryFold:
 
     def summaries(self) -> list[SessionSummary]:
         """One for each session and sub-agent that the records named, in the order of their first record."""
-        found = [fold.summary(*key) for key, fold in self._folds.items() if fold.records]
+        found = [fold.summary(*key) for key, fold in self._folds.items() if fold.is_met]
         hints: dict[str, tuple[ChildHint, ...]] = {}
         for (session_id, _), fold in self._folds.items():
             hints[session_id] = (*hints.get(session_id, ()), *fold.children)
@@ -106,6 +106,7 @@ class SummaryFold:
 
 class _Fold:
     def __init__(self) -> None:
+        self.is_met = False
         self.records = 0
         self._entries = self._messages = self._turns = 0
         self._first = self._last = RunFacts()
@@ -120,7 +121,8 @@ class _Fold:
         self._prompt_mark = 0
 
     def add(self, record: ReadRecord) -> None:
-        self.records += 1
+        self.is_met = True
+        self.records += not record.is_copy
         self._titles.add(record)
         if record.facts is not None:
             self._first = record.facts.updated_by(self._first)

@@ -8,6 +8,7 @@ from intake.files import find_files
 from intake.importing import Importer
 from intake.reports import FileReport
 from tests.intake.claude_records import Session
+from tests.intake.codex_records import Rollout
 from workspace.actors import Actor
 from workspace.models import Membership
 from workspace.placement import Placement
@@ -26,7 +27,7 @@ def run(member: Membership, *paths: Path) -> list[FileReport]:
     return [made.import_file(path) for path in find_files(paths)]
 
 
-def write(path: Path, session: Session) -> Path:
+def write(path: Path, session: Session | Rollout) -> Path:
     path.write_bytes(session.data)
     return path
 

@@ -129,7 +129,6 @@ def test_claude_codes_files_are_known_by_their_content(path) -> None:
 @pytest.mark.parametrize(
     "first",
     [
-        {"timestamp": "t", "type": "session_meta", "payload": {"id": "x", "cwd": "/"}},
         {"type": "user.message", "data": {"content": "x"}, "id": "1", "timestamp": "t", "parentId": None},
         {"sessionId": "x", "projectHash": "y", "startTime": "t", "messages": [{"id": "1", "type": "user"}]},
         {"id": 1, "source": "user", "action": "message", "args": {"content": "x"}},
