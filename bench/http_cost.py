@@ -55,8 +55,8 @@ class _Web:
 def measure_http(ground: Ground, *, count: int = 300) -> dict[str, float]:
     """CPU milliseconds of three answers of one process.
 
-    `floor_cpu_ms` is /healthz, `page_cpu_ms` the 50 rows that "Load more" fetches, `lens_cpu_ms` all below the
-    heading of the list, with counts and facets.
+    `floor_cpu_ms` is /healthz, `page_cpu_ms` the 50 rows that "Load more" fetches, `lens_cpu_ms` all below
+    the heading of the list, with counts and facets.
     """
     member = Client()
     member.force_login(ground.place.owners[1])

@@ -41,7 +41,7 @@ def scan(ground: Ground) -> Query:
         owner = ground.place.owners[3].pk
         sql = cursor.mogrify(
             "SELECT * FROM chats_chat WHERE tenant_id = %s AND owner_id = %s AND NOT is_folded"
-            " ORDER BY changed_at DESC, id DESC LIMIT 50",
+            " AND NOT is_open ORDER BY changed_at DESC, id DESC LIMIT 50",
             [ground.place.tenant.pk, owner],
         )
     return Query("scan", (sql,))

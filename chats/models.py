@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
-from sessions_app.kinds import Origin, SessionModel, session_indexes
+from sessions_app.kinds import Origin, SessionModel, open_field, session_indexes
 from workspace.tenancy import TenantQuerySet
 
 
@@ -43,6 +43,7 @@ class Chat(SessionModel):
 
     mode = models.CharField(max_length=4, choices=ChatMode, default=ChatMode.CHAT)
     status = models.CharField(max_length=20, choices=ChatStatus, default=ChatStatus.IDLE)
+    is_open = open_field(OPEN)
     last_message_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
     waiting_reason = models.CharField(max_length=500, blank=True)

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 
-from sessions_app.kinds import Origin, SessionModel, session_indexes
+from sessions_app.kinds import Origin, SessionModel, open_field, session_indexes
 from workspace.tenancy import TenantOwned, TenantQuerySet, name_index
 
 
@@ -156,6 +156,7 @@ class FlowRun(SessionModel):
     parameters = models.JSONField(default=dict)
     run_mode = models.CharField(max_length=12, choices=RunMode, default=RunMode.INTERACTIVE)
     status = models.CharField(max_length=20, choices=RunStatus, default=RunStatus.PENDING)
+    is_open = open_field(LIVE)
     step_position = models.PositiveSmallIntegerField(default=1)
     step_count = models.PositiveSmallIntegerField()
     checkpoint_message = models.TextField(blank=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,7 @@ class FlowRunKind(SessionKind):
         RunStatus.CANCELLED.value: StatusInfo("Cancelled", Tone.NEUTRAL, "ban"),
     }
     text_fields = ("title", "error", "checkpoint_message", "parameters", "snapshot", "repo", "evidence")
+    unshown = frozenset({"search_text", "snapshot", "parameters"})
     page = "flows:run-detail"
 
     def live_q(self, moment: Moment) -> Q:
@@ -74,11 +75,6 @@ class FlowRunKind(SessionKind):
 
     def is_live(self, obj: FlowRun, moment: Moment) -> bool:
         return obj.status in LIVE_STATUSES
-
-    def hydrate(self, tenant_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Any]:
-        """Without the snapshot and the parameters too: a row shows neither, and they can be long."""
-        rows = FlowRun.objects.for_tenant(tenant_id).filter(pk__in=ids)
-        return {run.pk: run for run in rows.defer("search_text", "snapshot", "parameters")}
 
     def progress(self, obj: FlowRun) -> Progress:
         done = obj.step_count if obj.status == RunStatus.COMPLETED else obj.step_position - 1

@@ -6,26 +6,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import or_
-from typing import Any
 
-from django.db.models import F, Q, QuerySet, Value
-from django.db.models.fields.tuple_lookups import Tuple, TupleGreaterThan, TupleLessThan
-from django.db.models.functions import Lower
+from django.db.models import Q
 
-from sessions_app.bands import Band, band_conditions, possible_statuses
-from sessions_app.cursors import Cursor, Direction
+from sessions_app.bands import Band, Half, halves_of
+from sessions_app.cursors import Direction
 from sessions_app.filters import IDS, MULTIPLE, Filters
 from sessions_app.kinds import Moment, SessionKind
 from sessions_app.registry import all_kinds
+from sessions_app.sql import Sql, all_of, any_of, is_none_of, join, order_by, render
 
-__all__ = ["BANDS", "Branch", "Rows", "beyond", "branches_of", "combine", "ordered", "whole_of"]
-
-#: Rows of one branch or of a union: tuples once the columns are chosen.
-type Rows = QuerySet[Any, Any]
+__all__ = ["BANDS", "Branch", "branches_of", "is_in_indexes", "whole_of"]
 
 BANDS = (Band.LIVE, Band.REST)
 
@@ -41,11 +34,42 @@ COLUMN_FILTERS = tuple(name for name in MULTIPLE if name not in {"kind", "tone",
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A part of the list that one index can read in its order; the branches of a list are disjoint."""
+    """Rows of one kind; those of a list are disjoint, and one index can read each in its order.
+
+    `band` is None where no order is asked for: rows of both.
+    """
 
     kind: SessionKind
-    band: Band
-    rows: Rows
+    band: Band | None
+    where: tuple[Sql, ...]
+
+    def select(
+        self,
+        columns: Sequence[str] | Sql,
+        *,
+        direction: Direction | None = Direction.NEXT,
+        limit: int | None = None,
+        offset: int = 0,
+        also: Sequence[Sql] = (),
+    ) -> Sql:
+        """These columns of the rows; "kind" and "is_live" are among those that can be named."""
+        wanted = columns if isinstance(columns, Sql) else join(", ", map(self._column, columns))
+        where = all_of([*self.where, *also])
+        text = f"SELECT {wanted.text} FROM {self.kind.model._meta.db_table} WHERE {where.text}"  # noqa: S608
+        if direction:
+            text += f" {order_by(direction)}"
+        if limit is not None:
+            text += f" LIMIT {limit}"
+        if offset:
+            text += f" OFFSET {offset}"
+        return Sql(text, wanted.params + where.params)
+
+    def _column(self, name: str) -> Sql:
+        if name == "kind":
+            return Sql(f"'{self.kind.key}'::text AS kind")
+        if name == "is_live":
+            return Sql(f"{self.band is Band.LIVE} AS is_live")
+        return Sql(name)
 
 
 def branches_of(
@@ -56,83 +80,99 @@ def branches_of(
     Children of a fan-out are left out unless their kind is asked for.
     """
     narrowing = _narrowing(filters)
+    common = _common(tenant_id, filters, moment, but=narrowing)
+    values = _values(filters, narrowing)
+    folds = (False, True) if filters.kind.wanted else (False,)
     for kind in filters.kinds_of(all_kinds()):
-        rows = _common(kind.rows(tenant_id), filters, moment, but=narrowing)
         for band in bands:
             if filters.tab == "active" and band is Band.REST:
                 continue
             for condition in _conditions(kind, band, filters, moment, is_narrow=bool(narrowing)):
-                for fold in (False, True) if filters.kind.wanted else (False,):
-                    for value in _values(filters, narrowing):
-                        yield Branch(kind, band, rows.filter(condition, value, is_folded=fold))
+                for fold in folds:
+                    for value in values:
+                        yield Branch(kind, band, (*common, *value, *condition, _fold(fold)))
 
 
-def whole_of(tenant_id: uuid.UUID, filters: Filters, moment: Moment) -> Iterator[tuple[SessionKind, Rows]]:
+def whole_of(tenant_id: uuid.UUID, filters: Filters, moment: Moment) -> Iterator[Branch]:
     """Every row of the list, kind by kind, where no order is asked for: one read of an index for each."""
+    common = _common(tenant_id, filters, moment, but="")
     for kind in filters.kinds_of(all_kinds()):
-        rows = _common(kind.rows(tenant_id), filters, moment, but="")
+        where = [*common]
         statuses = filters.statuses_of(kind)
         if statuses is not None:
-            rows = rows.filter(status__in=sorted(statuses))
+            where.append(any_of("status", statuses))
         if filters.tab == "active":
-            rows = rows.filter(kind.live_q(moment))
-        yield kind, rows if filters.kind.wanted else rows.filter(is_folded=False)
+            where.append(render(kind.live_q(moment)))
+        if not filters.kind.wanted:
+            where.append(_fold(False))
+        yield Branch(kind, None, tuple(where))
 
 
-def ordered(rows: Rows, direction: Direction = Direction.NEXT) -> Rows:
-    """In the order of the list, or from its end; ids break ties."""
-    down = direction is Direction.NEXT
-    return rows.order_by("-changed_at", "-id") if down else rows.order_by("changed_at", "id")
+def is_in_indexes(filters: Filters) -> bool:
+    """Whether one index holds all that each branch is filtered by, so that it reads no row in vain.
+
+    Then whole rows can be read in the order of the list; else their keys are found in indexes alone, and the
+    rows that are shown fetched afterwards.
+    """
+    narrowing = _narrowing(filters)
+    loose = any(filters.picks(name) for name in COLUMN_FILTERS if name != narrowing)
+    return not (loose or filters.words or filters.status or (narrowing and filters.picks(narrowing).unwanted))
 
 
-def beyond(cursor: Cursor) -> Any:
-    """The rows strictly beyond the cursor, as one comparison of rows that an index can begin at."""
-    comparison = TupleLessThan if cursor.direction is Direction.NEXT else TupleGreaterThan
-    return comparison(Tuple(F("changed_at"), F("id")), (cursor.changed_at, cursor.id))
+def _fold(is_folded: bool) -> Sql:
+    return Sql("is_folded" if is_folded else "NOT is_folded")
 
 
-def combine(parts: Iterable[Rows]) -> Rows | None:
-    """The branches as one query, each already limited to what the whole can need; None if there are none."""
-    first, *others = [*parts] or (None,)
-    return first.union(*others, all=True) if first is not None and others else first
-
-
-def _common(rows: Rows, filters: Filters, moment: Moment, *, but: str) -> Rows:
+def _common(tenant_id: uuid.UUID, filters: Filters, moment: Moment, *, but: str) -> list[Sql]:
     """The filters that are the same in every branch, all but the one that makes branches of its own."""
+    where = [Sql("tenant_id = %s", (tenant_id,))]
     for name in COLUMN_FILTERS:
         picks, column = filters.picks(name), _column(name)
         if picks.wanted and name != but:
-            rows = rows.filter(**{f"{column}__in": sorted(picks.wanted)})
+            where.append(any_of(column, picks.wanted))
         if picks.unwanted:
-            rows = rows.exclude(**{f"{column}__in": sorted(picks.unwanted)})
+            where.append(is_none_of(column, picks.unwanted))
     if since := filters.since(moment.as_of):
-        rows = rows.filter(changed_at__gte=since)
+        where.append(Sql("changed_at >= %s", (since,)))
     if filters.updated_before:
-        rows = rows.filter(changed_at__lt=filters.updated_before)
-    for word in filters.words:
-        rows = rows.filter(search_text__contains=Lower(Value(word)))
-    return rows
+        where.append(Sql("changed_at < %s", (filters.updated_before,)))
+    return where + [_holds(word) for word in filters.words]
+
+
+def _holds(word: str) -> Sql:
+    """The word anywhere in the text, each of its characters meaning itself."""
+    plain = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return Sql("search_text LIKE '%%' || lower(%s) || '%%'", (plain,))
 
 
 def _conditions(
     kind: SessionKind, band: Band, filters: Filters, moment: Moment, *, is_narrow: bool
-) -> Iterator[Q]:
+) -> Iterator[tuple[Sql, ...]]:
     """The halves of the band that can hold a row, each cut to its statuses.
 
-    Where a filter has an index of its own the halves are one: apart, a half without rows would be looked for
-    through everything that the filter lets through. Else statuses are parted by tone, as the indexes are.
+    The index of a filter knows open from closed, so that each half is a range of it; elsewhere statuses are
+    named, and parted by tone, as the partial indexes are.
     """
-    halves = band_conditions(kind, band, moment)
     wanted = filters.statuses_of(kind)
-    for condition in (reduce(or_, halves),) if is_narrow else halves:
-        possible = possible_statuses(kind, condition)
-        if wanted is None:
-            yield condition
+    for half in halves_of(kind, band, moment):
+        left = half.statuses if wanted is None else wanted & half.statuses
+        if not left:
             continue
-        groups = [wanted & possible] if is_narrow else _by_tone(kind, wanted & possible)
-        for group in groups:
-            if group:
-                yield condition & Q(status__in=sorted(group))
+        where = _narrow_half(half) if is_narrow else (render(half.condition),)
+        groups = [left] if is_narrow else _by_tone(kind, left)
+        for group in groups if wanted is not None else ():
+            yield *where, any_of("status", group)
+        if wanted is None:
+            yield where
+
+
+def _narrow_half(half: Half) -> tuple[Sql, ...]:
+    """Said by `is_open` alone where that is enough: a status would lead to an index of all that is open."""
+    if half.is_open is None:
+        return (render(half.condition),)
+    where = Sql("is_open" if half.is_open else "NOT is_open")
+    rest = half.beside_open
+    return (where, render(rest)) if isinstance(rest, Q) else (where,)
 
 
 def _by_tone(kind: SessionKind, statuses: frozenset[str]) -> list[frozenset[str]]:
@@ -147,10 +187,11 @@ def _narrowing(filters: Filters) -> str:
     return min(fitting, key=sizes.__getitem__, default="")
 
 
-def _values(filters: Filters, narrowing: str) -> list[Q]:
+def _values(filters: Filters, narrowing: str) -> list[tuple[Sql, ...]]:
     if not narrowing:
-        return [Q()]
-    return [Q((_column(narrowing), value)) for value in sorted(filters.picks(narrowing).wanted)]
+        return [()]
+    column = _column(narrowing)
+    return [(Sql(f"{column} = %s", (value,)),) for value in sorted(filters.picks(narrowing).wanted)]
 
 
 def _column(name: str) -> str:

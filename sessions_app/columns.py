@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
-from django.db.models import F, Q, Value
+from django.db.models import ExpressionWrapper, F, Q, Value
 from django.db.models.functions import Concat, Lower
 
 from workspace.tenancy import TenantOwned
 
-__all__ = ["COLUMNS", "Origin", "SessionModel", "session_indexes"]
+__all__ = ["COLUMNS", "Origin", "SessionModel", "open_field", "session_indexes"]
 
 
 class Origin(models.TextChoices):
@@ -34,6 +34,7 @@ class SessionModel(TenantOwned):
 
     `changed_at` is the last activity of the work. `version` moves on status, waiting reason, parameters or
     checkpoint, never on progress. `is_folded`: shown under another session unless its kind is asked for.
+    Each kind adds `status` and `is_open` (`open_field`): whether the status is one that a live session has.
     `evidence` is the reason of the present status as `[{"label", "text", "at"}]`.
     A lease says that a worker holds the session: liveness is read from it, never from silence alone.
     """
@@ -86,30 +87,36 @@ class SessionModel(TenantOwned):
         return str(self.status)
 
 
+def open_field(condition: Q) -> models.GeneratedField:
+    """The column `is_open`, kept by the database: `condition` on the status holds for what may be live."""
+    expression = ExpressionWrapper(condition, output_field=models.BooleanField())
+    return models.GeneratedField(expression=expression, output_field=models.BooleanField(), db_persist=True)
+
+
 def session_indexes(prefix: str, partial: Mapping[str, Q]) -> list[models.Index]:
     """The indexes that the list queries of one kind need, each proved by a plan test.
 
     `partial` names conditions on `status`: the two halves of the table (live and rest, or open and ended) and
     each tone that is a small part of its half. `is_folded` stands before the order so that children of a
-    fan-out are never walked; `status` goes along so that a page's order is found without looking at a row,
-    and into the small index of live rows all that they are filtered by.
+    fan-out are never walked, and in the indexes of filters `is_open` as well, so that both halves are ranges
+    of them; `status` goes along so that keys are found without looking at a row.
     """
-    order = ("is_folded", "-changed_at", "-id")
+    order = ("-changed_at", "-id")
 
     def ordered(name: str, *columns: str, condition: Q | None = None) -> models.Index:
         fields = ["tenant", *columns, *order]
-        include = (
-            ["status", "owner", "initiative", "plan", "repo", "origin"] if name == "live" else ["status"]
-        )
-        return models.Index(fields=fields, include=include, condition=condition, name=f"{prefix}_{name}")
+        return models.Index(fields=fields, include=["status"], condition=condition, name=f"{prefix}_{name}")
+
+    def by(name: str, condition: Q | None = None) -> models.Index:
+        return ordered(name, name, "is_folded", "is_open", condition=condition)
 
     return [
-        *(ordered(name, condition=condition) for name, condition in partial.items()),
-        ordered("owner", "owner"),
-        ordered("initiative", "initiative", condition=Q(initiative__isnull=False)),
-        ordered("plan", "plan", condition=Q(plan__isnull=False)),
-        ordered("repo", "repo", condition=~Q(repo="")),
-        ordered("origin", "origin"),
+        *(ordered(name, "is_folded", condition=condition) for name, condition in partial.items()),
+        by("owner"),
+        by("initiative", Q(initiative__isnull=False)),
+        by("plan", Q(plan__isnull=False)),
+        by("repo", ~Q(repo="")),
+        by("origin"),
         GinIndex(F("tenant"), OpClass(F("search_text"), name="gin_trgm_ops"), name=f"{prefix}_text"),
     ]
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from django.db import connection
+from sessions_app.branches import Branch
+from sessions_app.sql import Sql, fetch, join, union
 
-from sessions_app.branches import Rows, combine
-
-__all__ = ["CAP", "Count", "compile_rows", "count_capped"]
+__all__ = ["CAP", "Count", "count_capped"]
 
 CAP = 10_000
 
@@ -33,34 +31,20 @@ class Count:
         return Count(min(total, CAP), self.is_capped or other.is_capped or total > CAP)
 
 
-def count_capped[K](lists: Mapping[K, Sequence[Rows]]) -> dict[K, Count]:
-    """Count several unions of disjoint branches in one statement, each up to `CAP`.
+def count_capped[K](lists: Mapping[K, Sequence[Branch]]) -> dict[K, Count]:
+    """Count several lists of disjoint branches in one statement, each up to `CAP`.
 
-    Give branches in their order: it costs nothing and holds the planner to the index that has it.
+    Branches are read in their order: it costs nothing and holds the planner to the index that has it.
     """
+    selects: dict[K, Sql] = {}
+    for name, branches in lists.items():
+        parts = union([branch.select(Sql("id"), limit=CAP + 1) for branch in branches])
+        if parts is not None:
+            capped = f"SELECT 1 FROM ({parts.text}) AS parts LIMIT {CAP + 1}"  # noqa: S608
+            selects[name] = Sql(f"(SELECT count(*) FROM ({capped}) AS capped)", parts.params)  # noqa: S608
     counts = dict.fromkeys(lists, Count(0))
-    selects: list[str] = []
-    params: list[Any] = []
-    names: list[K] = []
-    for name, parts in lists.items():
-        rows = combine(part.values_list("id")[: CAP + 1] for part in parts)
-        if rows is None:
-            continue
-        sql, values = compile_rows(rows)
-        # The compiled query brings its own placeholders; nothing that a person wrote is in the text.
-        capped = f"SELECT 1 FROM ({sql}) AS parts LIMIT {CAP + 1}"  # noqa: S608
-        selects.append(f"(SELECT count(*) FROM ({capped}) AS capped)")  # noqa: S608
-        params += values
-        names.append(name)
     if selects:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT " + ", ".join(selects), params)
-            (found,) = cursor.fetchall()
-        counts |= {name: Count(min(n, CAP), n > CAP) for name, n in zip(names, found, strict=True)}
+        whole = join(", ", selects.values())
+        (found,) = fetch(Sql(f"SELECT {whole.text}", whole.params))
+        counts |= {name: Count(min(n, CAP), n > CAP) for name, n in zip(selects, found, strict=True)}
     return counts
-
-
-def compile_rows(rows: Rows) -> tuple[str, tuple[Any, ...]]:
-    """The SQL of a query and its parameters, to stand inside another."""
-    sql, params = rows.query.get_compiler(rows.db).as_sql()
-    return sql, tuple(params)

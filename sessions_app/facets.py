@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from django.db import connection
 from django.utils import timezone
 
-from sessions_app.branches import branches_of, ordered, whole_of
+from sessions_app.branches import branches_of, whole_of
 from sessions_app.counting import CAP, Count, count_capped
 from sessions_app.filters import EXCLUDE, UPDATED, Filters
 from sessions_app.kinds import Moment, Tone
 from sessions_app.names import FACET_LABELS, TONE_LABELS, UPDATED_LABELS, label_values, status_info
 from sessions_app.registry import all_kinds
 from sessions_app.sampling import sample
+from sessions_app.sql import Sql, fetch
 from workspace.models import Tenant, User
 
 __all__ = ["FACETS", "Facet", "Option", "list_facets"]
@@ -139,7 +139,7 @@ def _tally(tenant_id: uuid.UUID, base: Filters, moment: Moment, names: Sequence[
     if found is None:
         return {name: _Tally({}, is_capped=False) for name in names}
     selects = ["SELECT '', '', count(*) FROM found"]
-    params: list[Any] = [*found.params]
+    params: list[Any] = [*found.sql.params]
     for name in names:
         if name == "updated":
             for key, span in UPDATED.items():
@@ -149,9 +149,8 @@ def _tally(tenant_id: uuid.UUID, base: Filters, moment: Moment, names: Sequence[
             # Names and columns are our own; what a person wrote is only ever a parameter.
             column = FACETS[name]
             selects.append(f"SELECT '{name}', {column}::text, count(*) FROM found GROUP BY {column}")  # noqa: S608
-    with connection.cursor() as cursor:
-        cursor.execute(f"WITH found AS MATERIALIZED ({found.sql}) {' UNION ALL '.join(selects)}", params)
-        lines = cursor.fetchall()
+    counting = f"WITH found AS MATERIALIZED ({found.sql.text}) {' UNION ALL '.join(selects)}"
+    lines = fetch(Sql(counting, tuple(params)))
     total = next(count for name, _, count in lines if name == "")
     is_capped = found.is_cut or total > CAP
     counts = {name: {value: n for facet, value, n in lines if facet == name and value} for name in names}
@@ -168,10 +167,8 @@ def _count_kinds(tenant_id: uuid.UUID, filters: Filters, moment: Moment) -> dict
     lists = {}
     for kind in all_kinds():
         chosen = filters.only("kind", kind.key)
-        if filters.words:
-            lists[kind.key] = [rows for _, rows in whole_of(tenant_id, chosen, moment)]
-        else:
-            lists[kind.key] = [ordered(branch.rows) for branch in branches_of(tenant_id, chosen, moment)]
+        read = whole_of if filters.words else branches_of
+        lists[kind.key] = [*read(tenant_id, chosen, moment)]
     return count_capped(lists)
 
 

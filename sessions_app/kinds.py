@@ -15,11 +15,10 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.db import models
-from django.db.models import Q, QuerySet, Value
+from django.db.models import Q
 from django.urls import get_urlconf, reverse
 
-from sessions_app.columns import COLUMNS, Origin, SessionModel, session_indexes
+from sessions_app.columns import COLUMNS, Origin, SessionModel, open_field, session_indexes
 
 if TYPE_CHECKING:
     from workspace.actors import Actor
@@ -39,6 +38,7 @@ __all__ = [
     "StaleVersion",
     "StatusInfo",
     "Tone",
+    "open_field",
     "session_indexes",
     "write_evidence",
 ]
@@ -181,7 +181,8 @@ class SessionKind(ABC):
 
     Class attributes: `key` (in URLs and keys, never stored as a choice), `label`, `label_plural`, `icon`,
     `model`, `statuses` (total: each status of the model), `text_fields` (columns of `model` that hold text
-    which a redaction sweep must walk), `page` (URL name of the session's own page).
+    which a redaction sweep must walk), `unshown` (columns that no row of the list needs, big ones above all),
+    `page` (URL name of the session's own page).
     """
 
     key: ClassVar[str]
@@ -191,6 +192,7 @@ class SessionKind(ABC):
     model: ClassVar[type[SessionModel]]
     statuses: ClassVar[Mapping[str, StatusInfo]]
     text_fields: ClassVar[tuple[str, ...]] = ("title", "error")
+    unshown: ClassVar[frozenset[str]] = frozenset({"search_text"})
     page: ClassVar[str]
 
     @abstractmethod
@@ -232,18 +234,13 @@ class SessionKind(ABC):
         Raises `IllegalMove` or `StaleVersion`, having changed nothing. The caller has authorised the member.
         """
 
-    def rows(self, tenant_id: uuid.UUID) -> QuerySet[Any, dict[str, Any]]:
-        """The tenant's sessions of this kind, projected onto `COLUMNS`."""
-        rows: QuerySet[Any, Any] = self.model._default_manager.filter(tenant_id=tenant_id)
-        return rows.values(*COLUMNS[1:], kind=Value(self.key, output_field=models.TextField()))
-
     def status_q(self, tones: Collection[Tone]) -> Q:
         """The statuses of these tones as literals, so that partial indexes match."""
         return Q(status__in=sorted(s for s, info in self.statuses.items() if info.tone in tones))
 
     def hydrate(self, tenant_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Any]:
-        """The rows behind these ids, without joins."""
-        found = self.model._default_manager.filter(tenant_id=tenant_id, pk__in=ids).defer("search_text")
+        """The rows behind these ids, without joins and without what a row does not show."""
+        found = self.model._default_manager.filter(tenant_id=tenant_id, pk__in=ids).defer(*self.unshown)
         return {obj.pk: obj for obj in found}
 
     def waiting_on(self, obj: Any) -> tuple[str, datetime | None]:

@@ -6,11 +6,10 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-
-from django.db import connection
+from typing import Any
 
 from sessions_app.bands import Band
-from sessions_app.branches import BANDS, branches_of, ordered
+from sessions_app.branches import BANDS, branches_of
 from sessions_app.counting import CAP, Count, count_capped
 from sessions_app.cursors import Cursor, Direction
 from sessions_app.filters import TABS, Filters
@@ -19,6 +18,7 @@ from sessions_app.kinds import Moment, SessionRow
 from sessions_app.registry import get_kind
 from sessions_app.sampling import sample
 from sessions_app.search import find_keys
+from sessions_app.sql import Sql, fetch
 from sessions_app.walking import Key, Walk, walk
 from workspace.models import Initiative, Plan, Tenant
 
@@ -86,7 +86,7 @@ def page(
 
     Live sessions first, then the rest, each by last change. The list stands still as of the first page: the
     cursor carries the instant. Costs at most two queries for the order (a search at most ten), one for each
-    kind on the page and one each for owners, initiatives and plans, whatever the number of sessions.
+    kind on the page where whole rows cannot come along, and one for names, whatever the number of sessions.
     """
     read_at = replace(moment, as_of=cursor.as_of) if cursor else moment
     way = Walk(tenant.pk, filters, read_at, cursor, limit=size + 1)
@@ -95,7 +95,8 @@ def page(
     is_back = cursor is not None and cursor.direction is Direction.PREVIOUS
     if is_back:
         keys.reverse()
-    found = present_rows(tenant, [(key.kind, key.id) for key in keys], moment)
+    at_hand = {(key.kind, key.id): key.obj for key in keys if key.obj is not None}
+    found = present_rows(tenant, [(key.kind, key.id) for key in keys], moment, at_hand)
     rows = [_in_band(found[key.kind, key.id], key.band) for key in keys if (key.kind, key.id) in found]
     next_cursor = _edge(keys, -1, cursor, read_at.as_of, Direction.NEXT) if has_more or is_back else ""
     has_previous = has_more if is_back else cursor is not None
@@ -125,10 +126,7 @@ def count_list(*, tenant: Tenant, filters: Filters, moment: Moment) -> ListCount
     names = ("", *(tab for tab in TABS if tab != "active"))
     lists = {(replace(filters, tab=tab), band) for tab in (*names, filters.tab) for band in BANDS}
     counts = count_capped(
-        {
-            (asked, band): [ordered(branch.rows) for branch in branches_of(tenant.pk, asked, moment, (band,))]
-            for asked, band in lists
-        }
+        {(asked, band): [*branches_of(tenant.pk, asked, moment, (band,))] for asked, band in lists}
     )
     halves = {tab: [counts[replace(filters, tab=tab), band] for band in BANDS] for tab in names}
     tabs = {tab or "all": live + rest for tab, (live, rest) in halves.items()}
@@ -139,12 +137,10 @@ def count_list(*, tenant: Tenant, filters: Filters, moment: Moment) -> ListCount
 def _count_found(tenant: Tenant, filters: Filters, moment: Moment) -> ListCounts:
     """The same for a search, whose words are looked up once: every count is made from one sample."""
     found = sample(tenant.pk, replace(filters, tab=""), moment, ("kind", "status", "is_live"))
-    lines: list[tuple[str, str, bool, int]] = []
+    lines: list[Any] = []
     if found is not None:
-        sql = f"SELECT kind, status, is_live, count(*) FROM ({found.sql}) AS found GROUP BY 1, 2, 3"  # noqa: S608
-        with connection.cursor() as cursor:
-            cursor.execute(sql, found.params)
-            lines = cursor.fetchall()
+        sql = f"SELECT kind, status, is_live, count(*) FROM ({found.sql.text}) AS found GROUP BY 1, 2, 3"  # noqa: S608
+        lines = fetch(Sql(sql, found.sql.params))
     is_capped = found is not None and (found.is_cut or sum(line[-1] for line in lines) > CAP)
 
     def count(tab: str, live: Collection[bool] = (True, False)) -> Count:

@@ -14,15 +14,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from django.db import connection
-from django.db.models import BooleanField, Case, Value, When
-
 from sessions_app.bands import Band
-from sessions_app.branches import Rows, combine, whole_of
-from sessions_app.counting import CAP, compile_rows
+from sessions_app.branches import Branch, whole_of
+from sessions_app.counting import CAP
 from sessions_app.cursors import Direction
 from sessions_app.filters import Filters
 from sessions_app.kinds import Moment
+from sessions_app.sql import Sql, fetch, join, render, union
 from sessions_app.walking import Key, Walk, walk
 
 __all__ = ["FEW", "are_rare", "find_keys", "found_rows"]
@@ -54,34 +52,38 @@ def find_keys(way: Walk) -> tuple[list[Key], bool]:
 
 def are_rare(tenant_id: uuid.UUID, filters: Filters, moment: Moment, at_most: int) -> bool:
     """Whether the planner expects at most so many sessions to pass the filters, words included."""
-    rows = combine(found_rows(tenant_id, filters, moment, ("id",)))
+    rows = union(found_rows(tenant_id, filters, moment, ("id",)))
     if rows is None:
         return True
-    sql, params = compile_rows(rows)
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}", params)
-        (answer,) = cursor.fetchone()
+    ((answer,),) = fetch(Sql(f"EXPLAIN (FORMAT JSON) {rows.text}", rows.params))
     plan = (json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]
     return int(plan["Plan Rows"]) <= at_most
 
 
-def found_rows(tenant_id: uuid.UUID, filters: Filters, moment: Moment, columns: Sequence[str]) -> list[Rows]:
+def found_rows(
+    tenant_id: uuid.UUID, filters: Filters, moment: Moment, columns: Sequence[str], limit: int | None = None
+) -> list[Sql]:
     """All that passes the filters, kind by kind, in no order, for the word index to find."""
     return [
-        rows.annotate(
-            is_live=Case(
-                When(kind.live_q(moment), then=Value(True)), default=False, output_field=BooleanField()
-            )
-        ).values_list(*columns)
-        for kind, rows in whole_of(tenant_id, filters, moment)
+        branch.select(_with_band(branch, columns, moment), direction=None, limit=limit)
+        for branch in whole_of(tenant_id, filters, moment)
     ]
+
+
+def _with_band(branch: Branch, columns: Sequence[str], moment: Moment) -> Sql:
+    is_live = render(branch.kind.live_q(moment))
+    known = {
+        "is_live": Sql(f"{is_live.text} AS is_live", is_live.params),
+        "kind": Sql(f"'{branch.kind.key}'::text AS kind"),
+    }
+    return join(", ", [known.get(name, Sql(name)) for name in columns])
 
 
 def _candidates(way: Walk) -> list[Key] | None:
     """The next keys out of everything that holds the words; None if that is more than `CAP`."""
-    parts = found_rows(way.tenant_id, way.filters, way.moment, ("is_live", "kind", "changed_at", "id"))
-    rows = combine(part[: CAP + 1] for part in parts)
-    found: list[Any] = list(rows[: CAP + 1]) if rows is not None else []
+    columns = ("is_live", "kind", "changed_at", "id")
+    parts = found_rows(way.tenant_id, way.filters, way.moment, columns, limit=CAP + 1)
+    found = fetch(union(parts, limit=CAP + 1))
     if len(found) > CAP:
         return None
     keys = [Key(Band.LIVE if is_live else Band.REST, *values) for is_live, *values in found]

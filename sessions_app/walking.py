@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sessions_app.bands import Band
-from sessions_app.branches import BANDS, Rows, beyond, branches_of, combine, ordered
+from sessions_app.branches import BANDS, Branch, branches_of, is_in_indexes
 from sessions_app.cursors import Cursor, Direction
 from sessions_app.filters import Filters
 from sessions_app.kinds import Moment
+from sessions_app.registry import get_kind
+from sessions_app.sql import Sql, beyond, fetch, union
+from sessions_app.wide_rows import wide_rows
 
 __all__ = ["Key", "Walk", "walk", "window_edge"]
 
 
+#: What a key is made of, in the order of `Key` after its band.
+KEY = ("kind", "changed_at", "id")
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Where a session stands in the list."""
+    """Where a session stands in the list; `obj` is its row, if that came along."""
 
     band: Band
     kind: str
     changed_at: datetime
     id: uuid.UUID
+    obj: Any = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,29 +85,46 @@ def window_edge(way: Walk, band: Band, size: int) -> datetime | None:
     Reads indexes alone, whatever the filters: only the kinds asked for and their folds play a part.
     """
     bare = Filters(kind=way.filters.kind)
-    parts = _branches(way, bare, band)
-    edges = combine(ordered(rows, way.direction).values_list("changed_at")[size : size + 1] for rows in parts)
-    instants = [instant for (instant,) in edges] if edges is not None else []
-    return (max if way.direction is Direction.NEXT else min)(instants, default=None)
+    edges = fetch(
+        union(
+            [
+                branch.select(
+                    ("changed_at",), direction=way.direction, limit=1, offset=size, also=_beyond(way, band)
+                )
+                for branch in branches_of(way.tenant_id, bare, way.moment, (band,))
+            ]
+        )
+    )
+    return (max if way.direction is Direction.NEXT else min)((at for (at,) in edges), default=None)
 
 
 def _band_keys(way: Walk, band: Band, limit: int, edge: datetime | None) -> list[Key]:
-    """One query: each branch ordered and limited by itself, then their union once more."""
-    parts = []
-    for rows in _branches(way, way.filters, band):
-        if edge:
-            inside = "changed_at__gte" if way.direction is Direction.NEXT else "changed_at__lte"
-            rows = rows.filter(**{inside: edge})
-        parts.append(ordered(rows, way.direction).values_list("kind", "changed_at", "id")[:limit])
-    found = combine(parts)
-    if found is None:
-        return []
-    return [
-        Key(band, *values) for values in (ordered(found, way.direction)[:limit] if len(parts) > 1 else found)
+    """One query: each branch ordered and limited by itself, then their union once more.
+
+    Where that reads no row in vain, whole rows come along: PostgreSQL merges the branches as it reads them.
+    """
+    also = _beyond(way, band)
+    if edge:
+        sign = ">=" if way.direction is Direction.NEXT else "<="
+        also.append(Sql(f"changed_at {sign} %s", (edge,)))
+    branches = list(branches_of(way.tenant_id, way.filters, way.moment, (band,)))
+    if edge is None and is_in_indexes(way.filters):
+        return _whole_rows(way, band, branches, limit, also)
+    parts = [branch.select(KEY, direction=way.direction, limit=limit, also=also) for branch in branches]
+    found = fetch(union(parts, direction=way.direction, limit=limit))
+    return [Key(band, *values) for values in found]
+
+
+def _whole_rows(way: Walk, band: Band, branches: list[Branch], limit: int, also: list[Sql]) -> list[Key]:
+    wide = wide_rows()
+    parts = [
+        branch.select((*KEY, wide.columns[branch.kind.key]), direction=way.direction, limit=limit, also=also)
+        for branch in branches
     ]
+    found = fetch(union(parts, direction=way.direction, limit=limit))
+    return [Key(band, kind, at, key, wide.load(get_kind(kind), values)) for kind, at, key, *values in found]
 
 
-def _branches(way: Walk, filters: Filters, band: Band) -> list[Rows]:
+def _beyond(way: Walk, band: Band) -> list[Sql]:
     cursor = way.cursor_in(band)
-    branches = branches_of(way.tenant_id, filters, way.moment, (band,))
-    return [branch.rows.filter(beyond(cursor)) if cursor else branch.rows for branch in branches]
+    return [beyond(cursor)] if cursor else []

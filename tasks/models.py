@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
-from sessions_app.kinds import Origin, SessionModel, session_indexes
+from sessions_app.kinds import Origin, SessionModel, open_field, session_indexes
 from workspace.tenancy import TenantQuerySet
 
 
@@ -47,6 +47,7 @@ class BackgroundTask(SessionModel):
     """
 
     status = models.CharField(max_length=20, choices=TaskStatus, default=TaskStatus.QUEUED)
+    is_open = open_field(LIVE)
     waiting_on = models.CharField(max_length=10, choices=WaitingOn, blank=True)
     waiting_reason = models.CharField(max_length=500, blank=True)
     waiting_since = models.DateTimeField(null=True, blank=True)

@@ -7,7 +7,6 @@ it: they need a worker that takes the task up, and none does yet.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +77,7 @@ class BackgroundTaskKind(SessionKind):
         "repo",
         "evidence",
     )
+    unshown = frozenset({"search_text", "prompt", "result"})
     page = "tasks:task-detail"
 
     def live_q(self, moment: Moment) -> Q:
@@ -88,11 +88,6 @@ class BackgroundTaskKind(SessionKind):
 
     def is_live(self, obj: BackgroundTask, moment: Moment) -> bool:
         return obj.status in LIVE_STATUSES
-
-    def hydrate(self, tenant_id: uuid.UUID, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Any]:
-        """Without the prompt and the result too: a row shows neither, and they can be long."""
-        rows = BackgroundTask.objects.for_tenant(tenant_id).filter(pk__in=ids)
-        return {task.pk: task for task in rows.defer("search_text", "prompt", "result")}
 
     def progress(self, obj: BackgroundTask) -> Progress:
         if obj.child_count:

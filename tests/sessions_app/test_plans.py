@@ -114,7 +114,7 @@ def moment(seeded: Seeded) -> Moment:
 def one_scan(place: Place) -> int:
     """The pages that 50 rows in order take through one index."""
     scan = explain(
-        "SELECT * FROM chats_chat WHERE tenant_id = %s AND owner_id = %s AND NOT is_folded"
+        "SELECT * FROM chats_chat WHERE tenant_id = %s AND owner_id = %s AND NOT is_folded AND NOT is_open"
         " ORDER BY changed_at DESC, id DESC LIMIT 50",
         [place.tenant.pk, place.owners[3].pk],
     )

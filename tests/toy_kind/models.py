@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from sessions_app.kinds import SessionModel, session_indexes
+from sessions_app.kinds import SessionModel, open_field, session_indexes
 from workspace.tenancy import TenantQuerySet
 
 
@@ -28,6 +28,7 @@ class Toy(SessionModel):
     """
 
     status = models.CharField(max_length=20, choices=ToyStatus, default=ToyStatus.WOUND_UP)
+    is_open = open_field(LIVE)
     turn_count = models.PositiveIntegerField(default=0)
 
     objects = TenantQuerySet["Toy"].as_manager()
