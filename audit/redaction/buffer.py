@@ -15,6 +15,10 @@ from audit.redaction.known import Label, Span, merge_spans
 from audit.redaction.pieces import Piece
 
 _GAP = "\n\n \n\n"
+#: How far a gap may change what is found: the longest value, and the name before it.
+_REACH = 4400
+_LONG_WORD = 1 << 16
+_NO_WORD = re.compile(r"[\n \"]")
 _CONTEXT_KEY = re.compile(r"[A-Za-z_][\w.-]{0,60}")
 
 
@@ -24,24 +28,24 @@ class _Stretch:
 
     text: str = field(repr=False)
     label: Label | None = None
+    turn: int = 0
 
 
 class Buffer:
-    """`text` and `data` (UTF-8) hold what is free of all pieces, each after the key that it stands under.
-
-    Raises UnicodeEncodeError for a text that is no text (half surrogates).
-    """
+    """`text` holds what is free of all pieces, each after the key that it stands under."""
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
         self._pieces = pieces
         self._stretches: dict[int, list[_Stretch]] = {}
         self._with_exempt = True
+        self._turn = 0
         self._build()
 
     def _build(self) -> None:
         parts: list[str] = []
         self._starts: list[int] = []
         self._places: list[tuple[int, int]] = []
+        self._fresh: list[int] = []
         offset = 0
         for index, piece in enumerate(self._pieces):
             if piece.is_exempt and not self._with_exempt:
@@ -53,13 +57,14 @@ class Buffer:
                 if stretch.label is None:
                     self._starts.append(offset)
                     self._places.append((index, number))
+                elif stretch.turn == self._turn:
+                    self._fresh.append(offset)
                 part = stretch.text if stretch.label is None else _GAP
                 parts.append(part)
                 offset += len(part)
             parts.append('"\n')
             offset += 2
         self.text = "".join(parts)
-        self.data = self.text.encode()
 
     def leave_out_exempt(self) -> None:
         """From now on hold only the pieces that rules are run on."""
@@ -69,6 +74,7 @@ class Buffer:
 
     def cover(self, spans: Sequence[Span]) -> bool:
         """Cover what spans of `text` say; whether there was anything of a piece in them."""
+        self._turn += 1
         found: dict[tuple[int, int], list[Span]] = {}
         for span in merge_spans(list(spans)):
             for place, start, end in self._parts_of(span):
@@ -76,7 +82,7 @@ class Buffer:
         # Last first: splitting a stretch moves the numbers of those behind it.
         for index, number in sorted(found, reverse=True):
             stretches = self._stretches.get(index) or [_Stretch(self._pieces[index].text)]
-            split = _split(stretches[number].text, found[index, number])
+            split = _split(stretches[number].text, found[index, number], self._turn)
             self._stretches[index] = [*stretches[:number], *split, *stretches[number + 1 :]]
         if found:
             self._build()
@@ -94,16 +100,23 @@ class Buffer:
                 yield (index, number), start, end
             at += 1
 
-    def characters(self, offsets: Sequence[int]) -> dict[int, int]:
-        """The place in `text` of each byte offset in `data`."""
-        if len(self.data) == len(self.text):
-            return {offset: offset for offset in offsets}
-        found: dict[int, int] = {}
-        before = characters = 0
-        for offset in sorted(set(offsets)):
-            characters += len(self.data[before:offset].decode())
-            found[offset], before = characters, offset
+    def windows(self) -> list[tuple[int, int]]:
+        """The stretches of `text` around what the last call of `cover` covered: only there it reads anew."""
+        found: list[tuple[int, int]] = []
+        for gap in self._fresh:
+            start, end = self._wordwise(gap - _REACH, gap + len(_GAP) + _REACH)
+            if found and start <= found[-1][1]:
+                found[-1] = (found[-1][0], max(end, found[-1][1]))
+            else:
+                found.append((start, end))
         return found
+
+    def _wordwise(self, start: int, end: int) -> tuple[int, int]:
+        """A stretch made longer so that it cuts no word in two."""
+        least, most = max(0, start - _LONG_WORD), min(len(self.text), end + _LONG_WORD)
+        left = max(self.text.rfind(sign, least, max(start, 0)) for sign in '\n "')
+        right = _NO_WORD.search(self.text, min(end, most), most)
+        return max(left, least), right.start() if right is not None else most
 
     def results(self) -> list[Redacted]:
         """Each piece with placeholders for what is covered."""
@@ -113,13 +126,13 @@ class Buffer:
         ]
 
 
-def _split(text: str, spans: Sequence[Span]) -> list[_Stretch]:
+def _split(text: str, spans: Sequence[Span], turn: int) -> list[_Stretch]:
     parts: list[_Stretch] = []
     at = 0
     for span in spans:
         if span.start > at:
             parts.append(_Stretch(text[at : span.start]))
-        parts.append(_Stretch("", span.label))
+        parts.append(_Stretch("", span.label, turn))
         at = span.end
     if at < len(text):
         parts.append(_Stretch(text[at:]))

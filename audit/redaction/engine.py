@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from audit.redaction.buffer import Buffer
@@ -89,17 +89,23 @@ class Redactor:
         buffer.cover(list(self._own_placeholders(buffer.text)))
         buffer.cover(self._known.find(buffer.text))
         buffer.leave_out_exempt()
-        if not buffer.data:
-            return buffer.results()
+        windows = [(0, len(buffer.text))]
         for _ in range(_ROUNDS):
-            hits = self._detector.find(buffer.data)
-            if not buffer.cover(self._spans(buffer, hits)):
+            if not buffer.cover([span for window in windows for span in self._look(buffer.text, *window)]):
                 return buffer.results()
+            windows = buffer.windows()
         raise _UnsettledError
 
-    def _spans(self, buffer: Buffer, hits: Sequence[Hit]) -> list[Span]:
-        offsets = buffer.characters([offset for hit in hits for offset in (hit.start, hit.end)])
-        return [Span(offsets[hit.start], offsets[hit.end], self._label(hit)) for hit in hits]
+    def _look(self, text: str, start: int, end: int) -> Iterator[Span]:
+        """What the rules find in a stretch of a text. What its ends may have cut was found before."""
+        stretch = text[start:end] if (start, end) != (0, len(text)) else text
+        data = stretch.encode()
+        hits = self._detector.find(data)
+        places = _characters(data, {offset for hit in hits for offset in (hit.start, hit.end)})
+        for hit in hits:
+            is_cut = (start and not hit.start) or (end < len(text) and hit.end >= len(data))
+            if not is_cut:
+                yield Span(start + places[hit.start], start + places[hit.end], self._label(hit))
 
     def _label(self, hit: Hit) -> Label:
         digest = hmac.new(self._mark_key, hit.value.encode("utf-8", "replace"), hashlib.sha256).digest()
@@ -126,6 +132,18 @@ def _batches(pieces: Sequence[Piece]) -> Iterator[Sequence[Piece]]:
         size += len(piece.text)
     if batch:
         yield batch
+
+
+def _characters(data: bytes, offsets: Collection[int]) -> dict[int, int]:
+    """The place in characters of each place in bytes of a text in UTF-8."""
+    if data.isascii():
+        return {offset: offset for offset in offsets}
+    found: dict[int, int] = {}
+    before = characters = 0
+    for offset in sorted(offsets):
+        characters += len(data[before:offset].decode("utf-8", "ignore"))
+        found[offset], before = characters, offset
+    return found
 
 
 def _withheld(reason: str, size: int) -> Redacted:

@@ -26,12 +26,12 @@ def shaped_credentials(rng: random.Random) -> dict[str, str]:
     return {
         "github-pat": github_token(rng),
         "gitlab-pat": "glp" + "at-" + text(rng, 20),
-        "slack-bot-token": "xo"
+        "slack-token": "xo"
         + f"xb-{text(rng, 12, string.digits)}-{text(rng, 12, string.digits)}-{text(rng, 24)}",
-        "stripe-access-token": "sk_" + "live_" + text(rng, 24),
-        "anthropic-api-key": "sk-" + "ant-api03-" + text(rng, 93) + "AA",
+        "stripe-key": "sk_" + "live_" + text(rng, 24),
+        "anthropic-key": "sk-" + "ant-api03-" + text(rng, 93) + "AA",
         "gcp-api-key": "AI" + "za" + text(rng, 35),
-        "npmjsaccesstoken": "npm" + "_" + text(rng, 36),
+        "npm-token": "npm" + "_" + text(rng, 36),
         "private-key": f"-----BEGIN RSA PRIVATE {'KEY'}-----\n{key}\n-----END RSA PRIVATE {'KEY'}-----",
     }
 
