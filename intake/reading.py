@@ -80,7 +80,7 @@ class Reading:
         self._context = ReadContext(now=now, name=source.stem, own_files=self.own_files)
         self._reader = format_.reader(self._context)
         self._fold = SummaryFold()
-        self._said: set[Key] = set()
+        self._said: dict[Key, None] = {}
         self._silent: dict[Key, Buffer] = {}
         self._silent_bytes = 0
         self._end = 0
@@ -132,7 +132,7 @@ class Reading:
         if record.agent_id in self.own_files:  # what an agent's own file tells as well
             key = (record.session_id, "")
         if record.entries:
-            self._said.add(key)
+            self._said[key] = None
         if key in self._said:
             buffer = batch.buffers.setdefault(key, Buffer())
             if key in self._silent:
@@ -142,14 +142,18 @@ class Reading:
         self._silent.setdefault(key, Buffer()).take(record)
         self._silent_bytes += size
         if self._silent_bytes > MOST_SILENT_BYTES:
-            self._said.update(self._silent)
+            self._said.update(dict.fromkeys(self._silent))
             self._give_back_silent(batch)
 
     def _give_back_silent(self, batch: Batch) -> None:
-        """Records of sub-agents that say nothing are kept with their session; a silent session waits on."""
+        """Records of those that say nothing go with their session, else with the first that speaks.
+
+        While nothing in the file says anything, they wait.
+        """
+        first = next((key for key in self._said if key[1] not in self.own_files), None)
         for key in list(self._silent):
-            whose = key if key in self._said else (key[0], "")
-            if whose in self._said:
+            whose = next((one for one in (key, (key[0], "")) if one in self._said), first)
+            if whose is not None:
                 batch.buffers.setdefault(whose, Buffer()).extend(self._silent.pop(key))
         self._silent_bytes = 0 if not self._silent else self._silent_bytes
 

@@ -80,7 +80,7 @@ class CodexReader:
             held.append(decoded)
             if self._lineage.own is None and isinstance(decoded.value, dict):
                 kind, payload = _opened(decoded.value)
-                if kind == "session_meta":
+                if kind == "session_meta" and text_of(payload, "id"):
                     self._lineage.announce(payload)
             if self._lineage.own is not None or len(held) >= _HELD_BACK:
                 yield from map(self._record, held)
@@ -88,7 +88,7 @@ class CodexReader:
         yield from map(self._record, held)
 
     def _record(self, decoded: Decoded) -> ReadRecord:
-        own = self._lineage.own or Thread(self._context.name[:200])
+        own = self._lineage.own or Thread(self._context.name[:200] or "rollout")
         base = ReadRecord(
             ordinal=decoded.ordinal,
             line=decoded.line,
@@ -108,7 +108,7 @@ class CodexReader:
         kind, payload = _opened(body)
         written_at, late = capped_time(body, self._context.now, base.line)
         owner = (
-            self._lineage.meta(payload, written_at)
+            self._lineage.meta(own, payload, written_at)
             if kind == "session_meta"
             else self._lineage.owner(own, payload, written_at)
         )

@@ -85,9 +85,12 @@ class Lineage:
         """Say what the file's own thread is before its records are told of."""
         self.own = Thread.of(payload, None)
 
-    def meta(self, payload: Object, at: datetime | None) -> Owner:
+    def meta(self, own: Thread, payload: Object, at: datetime | None) -> Owner:
+        """Whose a `session_meta` is; one without an id is taken for the file's own."""
         thread = Thread.of(payload, at)
         self._last_at = at
+        if not thread.id:
+            return Owner(own, is_copied=False, at=at)
         if self.own is None or thread.id == self.own.id:
             if self.own is None or self.own.begun_at is None:
                 self.own = thread
