@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import Q
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
 
 from audit.models import (
     AuditEntry,
@@ -14,7 +15,9 @@ from audit.models import (
     MessageUsage,
     RawRecord,
     RedactionFinding,
+    RedactionSweep,
     RenderedEntry,
+    Surfacing,
     Transcript,
     TranscriptEntry,
 )
@@ -131,3 +134,30 @@ class DecisionReceiptAdmin(SessionRowsAdmin):
     list_display = ("subject", "outcome", "decided_by", "session", "tenant", "created_at")
     list_filter = (TenantFilter, "outcome", CreatedFilter)
     list_select_related = ("tenant", "decided_by")
+
+
+class WithheldFilter(admin.SimpleListFilter):
+    """Text that was withheld since it could not be scanned, which somebody should look into."""
+
+    title = "withheld"
+    parameter_name = "withheld"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [("1", "Withheld, not scanned")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(digest="") if self.value() == "1" else queryset
+
+
+@admin.register(Surfacing)
+class SurfacingAdmin(SessionRowsAdmin):
+    list_display = ("name", "is_known", "count", "session", "tenant", "first_at", "last_at")
+    list_filter = (TenantFilter, WithheldFilter, "is_known", CreatedFilter)
+    list_select_related = ("tenant",)
+
+
+@admin.register(RedactionSweep)
+class RedactionSweepAdmin(OperatorAdmin):
+    list_display = ("reason", "status", "started_by", "tenant", "started_at", "finished_at", "created_at")
+    list_filter = (TenantFilter, "status", CreatedFilter)
+    list_select_related = ("tenant", "started_by")

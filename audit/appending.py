@@ -5,10 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import batched
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from audit.entries import NewEntry, NewRecord, RunFacts, Usage
 from audit.ids import clean_id, clean_ids
@@ -16,6 +18,7 @@ from audit.models import RawRecord, RedactionFinding, Transcript, TranscriptEntr
 from audit.redaction import Finding, Redactor
 from audit.redactors import digest_record, redactor_for, storable, warn_of_withheld
 from audit.run_facts import clean_text, keep_facts, store_usages
+from audit.surfacing import Surfaced
 from workspace.sealing import derive_key
 
 __all__ = ["Appended", "append_entries", "redact", "redact_value"]
@@ -54,11 +57,17 @@ class _Work:
 
     transcript: Transcript
     redactor: Redactor
+    surfaced: Surfaced
     seen: set[str | int | None] = field(default_factory=set)
     redactions: int = 0
     withheld: int = 0
+    now: datetime = field(default_factory=timezone.now)
 
-    def count(self, found: Sequence[Finding]) -> None:
+    def count(self, found: Sequence[Finding], at: datetime | None, *, is_counted: bool = True) -> None:
+        for finding in found:
+            self.surfaced.add(finding, at or self.now, is_counted=is_counted)
+        if not is_counted:
+            return
         alerts = sum(finding.is_alert for finding in found)
         self.withheld += alerts
         self.redactions += len(found) - alerts
@@ -119,12 +128,13 @@ def append_entries(
     """
     transcript = _lock_transcript(tenant_id, session)
     before = _columns_of(transcript)
-    work = _Work(transcript, redactor or redactor_for(tenant_id))
+    work = _Work(transcript, redactor or redactor_for(tenant_id), Surfaced(tenant_id, session))
     first_seq = transcript.next_seq
     for batch in batched(entries, BATCH):
         _store_entries(work, batch)
     added_records = sum(_store_records(work, batch) for batch in batched(records, BATCH))
     store_usages(transcript, work.redactor, usages)
+    work.surfaced.save()
     transcript.redaction_count += work.redactions
     transcript.source = transcript.source or source
     if native_session_id and not transcript.native_session_id:
@@ -180,7 +190,7 @@ def _store_entries(work: _Work, batch: Sequence[NewEntry]) -> None:
         known.add(native_id)
         row, found = _build_entry(work, entry, ids)
         rows.append(row)
-        work.count(found)
+        work.count(found, row.occurred_at)
         work.warn(found, f"entry {row.seq}")
         findings.extend(_build_findings(transcript, row, found))
     TranscriptEntry.objects.bulk_create(rows)
@@ -262,8 +272,8 @@ def _store_records(work: _Work, batch: Sequence[NewRecord]) -> int:
             body=body,
         )
         rows.append(row)
-        if record.ordinal not in work.seen and (not native_id or native_id not in work.seen):
-            work.count(found)
+        is_alone = record.ordinal not in work.seen and (not native_id or native_id not in work.seen)
+        work.count(found, None, is_counted=is_alone)
         work.warn(found, f"raw record {record.ordinal}")
         findings.extend(_build_findings(transcript, None, found, f"raw/{record.ordinal}"))
     RawRecord.objects.bulk_create(rows)

@@ -8,8 +8,25 @@ from django.db import models
 from django.db.models import Q
 
 from audit.entries import EntryKind
+from audit.redaction_records import RedactionSweep, Surfacing, SweepStatus
 from workspace.actors import ActorKind
 from workspace.tenancy import TenantOwned, TenantQuerySet
+
+__all__ = [
+    "AppendOnlyError",
+    "AuditEntry",
+    "DecisionReceipt",
+    "MessageUsage",
+    "Outcome",
+    "RawRecord",
+    "RedactionFinding",
+    "RedactionSweep",
+    "RenderedEntry",
+    "Surfacing",
+    "SweepStatus",
+    "Transcript",
+    "TranscriptEntry",
+]
 
 
 class AppendOnlyError(Exception):

@@ -264,6 +264,7 @@ def _lines(
             "status": status,
             "changed_at": changed_at,
             "is_folded": rng.random() < shape.folded,
+            "has_redactions": number % 40 == 0,
         }
         if shape.model is FlowRun:
             line["flow_id"] = place.flow.pk

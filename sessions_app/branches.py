@@ -6,24 +6,25 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Q
 
 from sessions_app.bands import Band, Half, halves_of
 from sessions_app.cursors import Direction
-from sessions_app.filters import IDS, MULTIPLE, Filters
+from sessions_app.filters import HAS, IDS, MULTIPLE, Filters
 from sessions_app.kinds import Moment, SessionKind
 from sessions_app.registry import all_kinds
-from sessions_app.sql import Sql, all_of, any_of, is_none_of, join, order_by, render
+from sessions_app.sql import Sql, all_of, any_of, is_not, join, order_by, render
 
 __all__ = ["BANDS", "Branch", "branches_of", "is_in_indexes", "whole_of"]
 
 BANDS = (Band.LIVE, Band.REST)
 
 #: The filters with an index of their own that keeps the order, the most selective first.
-NARROWING = ("plan", "initiative", "repo", "owner", "origin")
+NARROWING = ("plan", "initiative", "repo", "owner", "origin", "has")
 
 #: Above this many values of such a filter, one branch with all of them reads less than one for each.
 MOST_BRANCHES_FOR_VALUES = 10
@@ -127,11 +128,11 @@ def _common(tenant_id: uuid.UUID, filters: Filters, moment: Moment, *, but: str)
     """The filters that are the same in every branch, all but the one that makes branches of its own."""
     where = [Sql("tenant_id = %s", (tenant_id,))]
     for name in COLUMN_FILTERS:
-        picks, column = filters.picks(name), _column(name)
+        picks = filters.picks(name)
         if picks.wanted and name != but:
-            where.append(any_of(column, picks.wanted))
+            where.append(_one_of(name, picks.wanted))
         if picks.unwanted:
-            where.append(is_none_of(column, picks.unwanted))
+            where.append(is_not(_one_of(name, picks.unwanted)))
     if since := filters.since(moment.as_of):
         where.append(Sql("changed_at >= %s", (since,)))
     if filters.updated_before:
@@ -190,9 +191,11 @@ def _narrowing(filters: Filters) -> str:
 def _values(filters: Filters, narrowing: str) -> list[tuple[Sql, ...]]:
     if not narrowing:
         return [()]
-    column = _column(narrowing)
-    return [(Sql(f"{column} = %s", (value,)),) for value in sorted(filters.picks(narrowing).wanted)]
+    return [(_one_of(narrowing, {value}),) for value in sorted(filters.picks(narrowing).wanted)]
 
 
-def _column(name: str) -> str:
-    return f"{name}_id" if name in IDS else name
+def _one_of(name: str, values: Collection[Any]) -> Sql:
+    """That a row has one of these values of a filter, as its index says it."""
+    if name == "has":
+        return Sql(f"({' OR '.join(HAS[value] for value in sorted(values))})")
+    return any_of(f"{name}_id" if name in IDS else name, values)

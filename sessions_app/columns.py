@@ -34,6 +34,7 @@ class SessionModel(TenantOwned):
 
     `changed_at` is the last activity of the work. `version` moves on status, waiting reason, parameters or
     checkpoint, never on progress. `is_folded`: shown under another session unless its kind is asked for.
+    `has_redactions`: its transcript holds a replaced credential; `audit.surfacing` sets it.
     Each kind adds `status` and `is_open` (`open_field`): whether the status is one that a live session has.
     `evidence` is the reason of the present status as `[{"label", "text", "at"}]`.
     A lease says that a worker holds the session: liveness is read from it, never from silence alone.
@@ -58,6 +59,7 @@ class SessionModel(TenantOwned):
     origin = models.CharField(max_length=20, choices=Origin, default=Origin.WEB)
     version = models.PositiveIntegerField(default=1)
     is_folded = models.BooleanField(default=False)
+    has_redactions = models.BooleanField(default=False, editable=False)
     evidence = models.JSONField(default=list, blank=True)
     lease_holder = models.CharField(max_length=100, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
@@ -117,6 +119,7 @@ def session_indexes(prefix: str, partial: Mapping[str, Q]) -> list[models.Index]
         by("plan", Q(plan__isnull=False)),
         by("repo", ~Q(repo="")),
         by("origin"),
+        ordered("redacted", "is_folded", "is_open", condition=Q(has_redactions=True)),
         GinIndex(F("tenant"), OpClass(F("search_text"), name="gin_trgm_ops"), name=f"{prefix}_text"),
     ]
 

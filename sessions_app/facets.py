@@ -36,6 +36,7 @@ FACETS = {
     "status": "status",
     "origin": "origin",
     "repo": "repo",
+    "has": "has_redactions",
     "updated": "changed_at",
 }
 
@@ -121,6 +122,8 @@ def list_facets(
     for base, names in shared.items():
         tallies |= _tally(tenant.pk, base, moment, names)
     kind_counts = _count_kinds(tenant.pk, filters, moment)
+    having = tallies["has"].counts.get("true")
+    tallies["has"] = _Tally({"redaction": having} if having else {}, tallies["has"].is_capped)
     makers = {
         "kind": lambda: _kind_facet(filters, kind_counts),
         "status": lambda: _status_facet(filters, tallies["status"]),

@@ -11,13 +11,16 @@ from urllib.parse import urlencode
 
 from sessions_app.kinds import SessionKind, Tone
 
-__all__ = ["EXCLUDE", "IDS", "MULTIPLE", "TABS", "UPDATED", "Filters", "Picks"]
+__all__ = ["EXCLUDE", "HAS", "IDS", "MULTIPLE", "TABS", "UPDATED", "Filters", "Picks"]
 
 #: What stands before a parameter's name to exclude its value: `not_owner=...`.
 EXCLUDE = "not_"
 
 #: The filters that take several values and can be turned around.
-MULTIPLE = ("owner", "kind", "tone", "status", "initiative", "plan", "origin", "repo")
+MULTIPLE = ("owner", "kind", "tone", "status", "initiative", "plan", "origin", "repo", "has")
+
+#: What `has` asks for, and the column that says so.
+HAS = {"redaction": "has_redactions"}
 
 #: Those whose values are ids of rows of the tenant.
 IDS = frozenset({"owner", "initiative", "plan"})
@@ -74,6 +77,7 @@ class Filters:
     plan: Picks[uuid.UUID] = Picks()
     origin: Picks[str] = Picks()
     repo: Picks[str] = Picks()
+    has: Picks[str] = Picks()
     updated: str = ""
     updated_after: datetime | None = None
     updated_before: datetime | None = None

@@ -20,6 +20,7 @@ FACET_LABELS = {
     "plan": "Plan",
     "origin": "Origin",
     "repo": "Repo",
+    "has": "Has",
     "updated": "Updated",
 }
 
@@ -55,6 +56,8 @@ def label_values(name: str, values: Collection[str], *, tenant_id: uuid.UUID) ->
             labels = {tone.value: text for tone, text in TONE_LABELS.items()}
         case "status":
             labels = {status: info.label for status, info in status_info().items()}
+        case "has":
+            labels = {"redaction": "Redactions"}
         case "origin":
             labels = {origin.value: str(origin.label) for origin in Origin}
     return {value: labels.get(value, value) for value in values}

@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from sessions_app.cursors import BadCursor, Cursor
-from sessions_app.filters import EXCLUDE, IDS, MULTIPLE, TABS, UPDATED, Filters, Picks
+from sessions_app.filters import EXCLUDE, HAS, IDS, MULTIPLE, TABS, UPDATED, Filters, Picks
 from sessions_app.kinds import Origin, Tone
 from sessions_app.references import find_references
 from sessions_app.registry import all_kinds
@@ -176,6 +176,7 @@ def read_status(text: str) -> str:
 
 read_tone = partial(read_choice, choices=lambda: [tone.value for tone in Tone])
 read_origin = partial(read_choice, choices=lambda: Origin.values)
+read_has = partial(read_choice, choices=lambda: HAS)
 read_updated = partial(read_choice, choices=lambda: UPDATED)
 
 
@@ -241,6 +242,8 @@ class SessionFilterSet(django_filters.FilterSet):  # type: ignore[misc]
     not_origin = ManyFilter(parse=read_origin)
     repo = ManyFilter(parse=read_text)
     not_repo = ManyFilter(parse=read_text)
+    has = ManyFilter(parse=read_has)
+    not_has = ManyFilter(parse=read_has)
     updated = OneFilter(parse=read_updated)
     updated_after = OneFilter(parse=read_instant)
     updated_before = OneFilter(parse=read_instant)

@@ -16,7 +16,7 @@ from django.db.models import Q
 from sessions_app.bands import lookup_of
 from sessions_app.cursors import Cursor, Direction
 
-__all__ = ["Sql", "all_of", "any_of", "beyond", "fetch", "is_none_of", "join", "order_by", "render", "union"]
+__all__ = ["Sql", "all_of", "any_of", "beyond", "fetch", "is_not", "join", "order_by", "render", "union"]
 
 #: The lookups that the conditions of a kind are made of.
 OPERATORS = {"": "=", "exact": "=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -49,10 +49,9 @@ def any_of(column: str, values: Collection[Any]) -> Sql:
     return Sql(f"{column} IN ({', '.join(['%s'] * len(values))})", tuple(sorted(values)))
 
 
-def is_none_of(column: str, values: Collection[Any]) -> Sql:
-    """A row without a value has none of them."""
-    inner = any_of(column, values)
-    return Sql(f"({inner.text}) IS NOT TRUE", inner.params)
+def is_not(condition: Sql) -> Sql:
+    """That it does not hold; a row without a value has none of those that are asked for."""
+    return Sql(f"({condition.text}) IS NOT TRUE", condition.params)
 
 
 def render(condition: Q) -> Sql:

@@ -17,7 +17,9 @@ from audit.models import (
     MessageUsage,
     RawRecord,
     RedactionFinding,
+    RedactionSweep,
     RenderedEntry,
+    Surfacing,
     Transcript,
     TranscriptEntry,
 )
@@ -168,6 +170,25 @@ def make_finding() -> RedactionFinding:
     )
 
 
+def make_surfacing() -> Surfacing:
+    chat = ChatFactory()
+    return Surfacing.objects.create(
+        tenant=chat.tenant,
+        session_kind="chat",
+        session_id=chat.pk,
+        is_known=True,
+        name="API_KEY",
+        digest="0" * 64,
+        count=2,
+        first_at=timezone.now(),
+        last_at=timezone.now(),
+    )
+
+
+def make_sweep() -> RedactionSweep:
+    return RedactionSweep.objects.create(tenant=TenantFactory(), reason="API_KEY was set")
+
+
 def make_imported_session() -> ImportedSession:
     chat = ChatFactory()
     return ImportedSession.objects.create(
@@ -225,6 +246,7 @@ MAKERS: dict[type[Model], Callable[[], Model]] = {
     Profile: ProfileFactory,
     RawRecord: make_raw_record,
     RedactionFinding: make_finding,
+    RedactionSweep: make_sweep,
     RenderedEntry: make_rendered_entry,
     RotationCheck: lambda: make_rotated_secret().checks.get(),
     Secret: make_secret,
@@ -232,6 +254,7 @@ MAKERS: dict[type[Model], Callable[[], Model]] = {
     Skill: SkillFactory,
     StagedFile: make_staged_file,
     StagedPart: lambda: make_staged_file().parts.get(),
+    Surfacing: make_surfacing,
     StepRun: lambda: FlowRunFactory(running=True).step_runs.get(position=1),
     TenantKey: make_tenant_key,
     Tenant: TenantFactory,

@@ -136,6 +136,7 @@ def passes(kind: SessionKind, obj: Any, filters: Filters, moment: Moment) -> boo
             filters.plan.allows(obj.plan_id),
             filters.origin.allows(obj.origin),
             filters.repo.allows(obj.repo),
+            filters.has.allows("redaction" if obj.has_redactions else ""),
             filters.status.allows(obj.status),
             filters.tone.allows(tone),
             filters.tab not in {"needs-you", "failed"} or TABS[filters.tab] == tone,
@@ -174,6 +175,7 @@ def drafts(kinds: Sequence[SessionKind] = KINDS) -> st.SearchStrategy[dict[str, 
                 "repo": st.sampled_from(REPOS),
                 "origin": st.sampled_from([Origin.WEB.value, Origin.CLI.value, Origin.AGENT.value]),
                 "is_folded": st.booleans(),
+                "has_redactions": st.booleans(),
             }
         )
 
@@ -204,6 +206,7 @@ def filter_sets(scene: Scene) -> st.SearchStrategy[Filters]:
         "status": picks(statuses),
         "origin": picks([Origin.WEB.value, Origin.CLI.value]),
         "repo": picks(REPOS[1:]),
+        "has": picks(["redaction"]),
         "updated": st.sampled_from(list(UPDATED)),
         "updated_before": st.just(NOW - timedelta(hours=1)),
         "words": st.lists(st.sampled_from(NEEDLES), min_size=1, max_size=2, unique=True).map(tuple),

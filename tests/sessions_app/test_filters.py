@@ -23,6 +23,7 @@ VALUES = {
     "status": st.sampled_from(STATUSES),
     "origin": st.sampled_from(Origin.values),
     "repo": st.text(st.characters(exclude_characters="\0", codec="utf-8"), min_size=1, max_size=20),
+    "has": st.just("redaction"),
     **dict.fromkeys(IDS, st.uuids()),
 }
 

@@ -79,6 +79,8 @@ CASES: dict[str, tuple[Callable[[Place], Filters], set[str]]] = {
     "one plan": (lambda place: Filters().with_value("plan", place.plans[9].pk), each("plan")),
     "one repo": (lambda place: Filters().with_value("repo", place.repos[9]), each("repo")),
     "a rare origin": (lambda place: Filters().with_value("origin", "schedule"), each("origin")),
+    "with a redaction": (lambda place: Filters().with_value("has", "redaction"), each("redacted")),
+    "without a redaction": (lambda place: Filters().with_value("has", "redaction", excluded=True), LIVE),
     "chats": (lambda place: Filters().with_value("kind", "chat"), {"chat_open", "chat_ended"}),
     "tasks with those folded": (
         lambda place: Filters().with_value("kind", "background_task"),
