@@ -15,7 +15,7 @@ from django.db import connection
 
 from bench.seed import SHAPES, Place, analyze, seed
 
-__all__ = ["Ground", "Order", "ground", "tell"]
+__all__ = ["Ground", "Order", "empty_database", "ground", "tell"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,23 @@ def ground(order: Order, *, keep: bool) -> Iterator[Ground]:
         connection.settings_dict["NAME"] = ours
         if not keep:
             _execute(f"DROP DATABASE {connection.ops.quote_name(database)}")
+
+
+@contextmanager
+def empty_database(purpose: str) -> Iterator[None]:
+    """A database of its own with nothing in it but the tables, current while this lasts, then dropped."""
+    ours = connection.settings_dict["NAME"]
+    database = f"{ours}_bench_{purpose}"
+    _replace(database)
+    connection.close()
+    connection.settings_dict["NAME"] = database
+    try:
+        call_command("migrate", verbosity=0)
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = ours
+        _execute(f"DROP DATABASE {connection.ops.quote_name(database)}")
 
 
 def _fill(order: Order) -> None:

@@ -53,11 +53,11 @@ def run_server(log: Path) -> Iterator[str]:
             process.terminate()
             process.wait(timeout=20)
             # Its connections end a moment later: until then the database cannot be dropped.
-            eventually(is_database_ours_alone)
+            eventually(_is_database_ours_alone)
             connection.close()
 
 
-def is_database_ours_alone() -> bool:
+def _is_database_ours_alone() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"

@@ -16,9 +16,18 @@ from urllib.parse import quote, urlsplit
 from django.db import connection
 
 from config.environment import BASE_DIR, read_database_url
-from tests.browser.server import is_database_ours_alone
 from tests.config.processes import eventually
 from workspace.models import Membership
+
+#: What PostgreSQL knows the connections of these processes by.
+NAME = "import_sessions under test"
+
+
+def is_none_connected() -> bool:
+    """Connections end a moment after their process: until then the database cannot be flushed or dropped."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [NAME])
+        return bool(cursor.fetchone() == (0,))
 
 
 def start(member: Membership, *args: str | Path, **environment: str) -> subprocess.Popen[str]:
@@ -33,6 +42,7 @@ def start(member: Membership, *args: str | Path, **environment: str) -> subproce
             **os.environ,
             "DJANGO_SETTINGS_MODULE": "config.settings_test",
             "DATABASE_URL": database_url,
+            "PGAPPNAME": NAME,
             **environment,
         },
         stdin=subprocess.DEVNULL,
@@ -85,5 +95,4 @@ def following(member: Membership, *args: str | Path, **environment: str) -> Iter
     finally:
         follow.process.kill()
         follow.end(9)
-        # Its connection ends a moment later: until then the database cannot be dropped or flushed.
-        eventually(is_database_ours_alone)
+        eventually(is_none_connected)
