@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 from servestatic import ServeStaticASGI
 
+from config.bodies import keep_bodies_in_memory, without_large_body
 from config.health import HealthApplication
 from config.probe import HEALTH_PATH
 
@@ -39,6 +40,7 @@ def with_static_files(application: Application) -> Application:
     return served
 
 
+keep_bodies_in_memory()
 django_application = with_static_files(get_asgi_application())
 health = HealthApplication()
 
@@ -47,7 +49,7 @@ async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["path"] == HEALTH_PATH:
         await health(scope, send)
     else:
-        await django_application(scope, receive, send)
+        await django_application(scope, without_large_body(scope, receive), send)
 
 
 application = ProtocolTypeRouter({"http": http})

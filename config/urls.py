@@ -9,4 +9,5 @@ urlpatterns = [
     path("", include("tasks.urls")),
     path("", include("flows.urls")),
     path("", include("chats.urls")),
+    path("", include("intake.urls")),
 ]

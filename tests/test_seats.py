@@ -14,6 +14,7 @@ from django.utils import timezone
 from audit.entries import EntryKind, NewEntry
 from audit.services import append_entries
 from flows.models import Artifact
+from intake.models import FileState, StagedFile
 from tests.factories.chats import ChatFactory
 from tests.factories.flows import FlowRunFactory
 from tests.factories.tasks import BackgroundTaskFactory
@@ -24,7 +25,8 @@ from tests.factories.workspace import (
     TenantFactory,
     UserFactory,
 )
-from workspace.models import Role, Tenant, User
+from tests.intake.staged_files import begin
+from workspace.models import Membership, Role, Tenant, User
 from workspace.services import create_sign_in_link
 
 pytestmark = pytest.mark.django_db
@@ -63,7 +65,7 @@ class Route:
 
     kwargs: Callable[[World], dict[str, Any]]
     method: str = "get"
-    data: Callable[[World], dict[str, Any]] = lambda world: {}
+    data: Callable[[World], Any] = lambda world: {}
     owner: int = 200
     teammate: int = 200
     viewer: int = 200
@@ -100,6 +102,22 @@ def ends_a_chat(world: World) -> dict[str, Any]:
     return {"workspace": "acme", "kind": "chat", "session_id": world.make(ChatFactory).pk}
 
 
+def staged_file(**fields: Any) -> Callable[[World], dict[str, Any]]:
+    """A file that the owner began to send, with these values."""
+
+    def made(world: World) -> dict[str, Any]:
+        seat = Membership.objects.get(tenant=world.tenant, user=world.owner)
+        _, [file] = begin(seat, {"session.jsonl": b"{}"})
+        StagedFile.objects.filter(pk=file.pk).update(**fields)
+        return {"workspace": "acme", "file_id": file.pk}
+
+    return made
+
+
+def part_of_file(world: World) -> dict[str, Any]:
+    return {**staged_file()(world), "number": 0}
+
+
 ANYONE = {"owner": 200, "teammate": 200, "viewer": 200, "stranger": 200, "anonymous": 200}
 ROUTES: dict[str, Route] = {
     "workspace:home": Route(
@@ -134,6 +152,20 @@ ROUTES: dict[str, Route] = {
     "chats:chat-detail": Route(in_workspace(chat_id=lambda world: world.make(ChatFactory).pk)),
     "flows:run-detail": Route(in_workspace(run_id=lambda world: world.make(FlowRunFactory).pk)),
     "flows:artifact-download": Route(artifact_of_run),
+    "intake:upload-list": Route(in_workspace()),
+    "intake:file-detail": Route(staged_file()),
+    "intake:upload-form": Route(in_workspace(), method="post", owner=302, teammate=302, viewer=403),
+    "intake:upload-begin": Route(in_workspace(), method="post", owner=422, teammate=422, viewer=403),
+    "intake:part-store": Route(
+        part_of_file, method="put", data=lambda world: b"{}", owner=204, teammate=404, viewer=403
+    ),
+    "intake:file-complete": Route(
+        staged_file(size_bytes=0), method="post", owner=204, teammate=404, viewer=403
+    ),
+    "intake:file-retry": Route(
+        staged_file(state=FileState.DEAD), method="post", owner=302, teammate=403, viewer=403
+    ),
+    "intake:file-delete": Route(staged_file(), method="post", owner=302, teammate=403, viewer=403),
 }
 #: The operator's admin has tests of its own, for all of its pages.
 ELSEWHERE = {"admin"}

@@ -82,6 +82,7 @@ def _nav(path: str, seat: Seat) -> tuple[Link, ...]:
         ("Sessions", "sessions_app:session-list", "list"),
         ("Initiatives", "sessions_app:initiative-list", "flag"),
         ("Plans", "sessions_app:plan-list", "map"),
+        ("Import", "intake:upload-list", "inbox"),
     )
     links = ((label, reverse(name, args=[seat.tenant.slug]), icon) for label, name, icon in pages)
     return tuple(Link(label, url, icon, path.startswith(url)) for label, url, icon in links)

@@ -14,10 +14,14 @@ from audit.entries import EntryKind, NewEntry
 from audit.models import Transcript
 from audit.services import append_entries
 from config.demo.stage import OWNER
+from intake.models import FileState, StagedFile
+from intake.staged_import import import_staged
 from sessions_app.registry import get_kind
 from tests.browser.visits import PHONE, WIDE, Visits, overflow, violations
+from tests.intake.claude_records import PRESENT_DAY
+from tests.intake.staged_files import stage
 from tests.test_seats import ROUTES
-from workspace.models import Initiative, Plan, Tenant, User
+from workspace.models import Initiative, Membership, Plan, Tenant, User
 from workspace.services import create_sign_in_link, create_tenant
 
 pytestmark = pytest.mark.browser
@@ -84,6 +88,23 @@ def hard_chat(demo: Tenant, owner: User) -> None:
     chat = get_kind("chat").model._default_manager.filter(tenant_id=demo.pk, status="ended").first()
     append_entries(tenant_id=demo.pk, session=("chat", chat.pk), entries=entries())
     create_tenant(slug="empty", name="Nothing here", owner=owner)
+    stage_files(Membership.objects.get(tenant=demo, user=owner))
+
+
+def stage_files(member: Membership) -> None:
+    """Files in each state, one of them imported with problems, under names that are too long."""
+    lines = PRESENT_DAY.read_bytes().splitlines(keepends=True)
+    broken = b"".join([*lines[:2], *[b"no record\n"] * 6, *lines[2:]])
+    upload = stage(
+        member, {f"{LONG}/{PRESENT_DAY.name}": broken, **{f"{LONG}{n}.jsonl": b"{}" for n in "abcd"}}
+    )
+    import_staged(tenant_id=upload.tenant_id, upload_id=upload.pk)
+    states = (FileState.RECEIVING, FileState.WAITING, FileState.IMPORTING, FileState.DEAD)
+    rest = StagedFile.objects.filter(upload=upload).exclude(report__outcome="imported").order_by("position")
+    for file, state in zip(rest, states, strict=True):
+        file.state, file.report, file.tries, file.progress_bytes = state, None, 2, 1
+        file.reason = f"nothing was kept from here on: RuntimeError at {LONG}.py:12"
+        file.save()
 
 
 def session_page(kind: str, **fields: Any) -> Callable[[Tenant], str]:
@@ -104,6 +125,11 @@ def entry_page(kind: EntryKind) -> Callable[[Tenant], str]:
         return reverse("audit:entry-detail", args=[demo.slug, "chat", transcript.session_id, seq])
 
     return address
+
+
+def file_page(demo: Tenant) -> str:
+    file = StagedFile.objects.for_tenant(demo.pk).get(state=FileState.DONE)
+    return reverse("intake:file-detail", args=[demo.slug, file.pk])
 
 
 def place_page(name: str, model: type[Initiative] | type[Plan]) -> Callable[[Tenant], str]:
@@ -145,6 +171,9 @@ PAGES: dict[str, tuple[str, Callable[[Tenant], str]]] = {
     "chat that waits": ("chats:chat-detail", session_page("chat", status="awaiting_you")),
     "entry: call": ("audit:entry-detail", entry_page(EntryKind.TOOL_CALL)),
     "entry: edit": ("audit:entry-detail", entry_page(EntryKind.FILE_EDIT)),
+    "uploads": ("intake:upload-list", plain("intake:upload-list", "demo")),
+    "no uploads": ("intake:upload-list", plain("intake:upload-list", "empty")),
+    "uploaded file": ("intake:file-detail", file_page),
     "nothing there": ("", lambda demo: "/nothing/here/"),
 }
 #: Those of somebody who is not signed in.
