@@ -115,8 +115,9 @@ def _detail(file: StagedFile, report: dict[str, Any]) -> str:
     if report["outcome"] == FileOutcome.IGNORED:
         is_beside = file.name.endswith(META_SUFFIX)
         return "read with its sub-agent's file" if is_beside else "no session of a format that is known"
-    words = [f"{report['entries']:,} new entries"] if report["entries"] else []
-    words += [f"{report['children']:,} sub-agents"] if report["children"] else []
+    entries, children = report["entries"], report["children"]
+    words = [f"{entries:,} new {'entry' if entries == 1 else 'entries'}"] if entries else []
+    words += [f"{children:,} {'sub-agent' if children == 1 else 'sub-agents'}"] if children else []
     words += [f"{report['redactions']:,} redacted"] if report["redactions"] else []
     return ", ".join(words)
 
@@ -130,12 +131,12 @@ def _session_links(files: Iterable[StagedFile], seat: Seat) -> dict[str, Session
     wanted: defaultdict[str, list[uuid.UUID]] = defaultdict(list)
     for file in files:
         for key in _session_keys(file.report or {}):
-            kind, _, session_id = key.partition(":")
-            wanted[kind].append(uuid.UUID(session_id))
+            kind_key, _, session_id = key.partition(":")
+            wanted[kind_key].append(uuid.UUID(session_id))
     links: dict[str, SessionLink] = {}
     for kind in all_kinds():
         if kind.key in wanted:
-            for session_id, obj in kind.hydrate(seat.tenant.pk, wanted[kind.key]).items():
+            for obj_id, obj in kind.hydrate(seat.tenant.pk, wanted[kind.key]).items():
                 url = kind.url(obj, seat.tenant.slug)
-                links[f"{kind.key}:{session_id}"] = SessionLink(obj.title, url, kind.icon)
+                links[f"{kind.key}:{obj_id}"] = SessionLink(obj.title, url, kind.icon)
     return links

@@ -83,7 +83,7 @@ def for_runners[**P](
 
     @for_members
     @wraps(view)
-    def inner(request: MemberRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def inner(request: MemberRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         _refuse_readers(request)
         try:
             return view(request, *args, **kwargs)
