@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from django.db import connection
+
 from audit.redaction import Finding, Redactor, is_too_deep
 from workspace.models import EarlierValue, Secret
 from workspace.sealing import derive_key, unseal
@@ -71,6 +73,10 @@ def _find_open(tenant_id: uuid.UUID) -> Redactor | None:
 
 
 def _build(tenant_id: uuid.UUID) -> Redactor:
+    """A redactor with what is known now; a sweep waits for the transaction that it is made in."""
+    if connection.in_atomic_block:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_current_xact_id()")
     known: defaultdict[str, list[str]] = defaultdict(list)
     earlier = EarlierValue.objects.for_tenant(tenant_id).select_related("secret")
     for row in (*Secret.objects.for_tenant(tenant_id), *earlier):

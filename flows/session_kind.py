@@ -80,6 +80,9 @@ class FlowRunKind(SessionKind):
         done = obj.step_count if obj.status == RunStatus.COMPLETED else obj.step_position - 1
         return Progress(f"Step {obj.step_position} of {obj.step_count}", done, obj.step_count)
 
+    def texts_replaced(self, tenant_id: uuid.UUID, session_id: uuid.UUID) -> None:
+        services.renew_checkpoint(tenant_id=tenant_id, run_id=session_id)
+
     def waiting_on(self, obj: FlowRun) -> tuple[str, datetime | None]:
         if obj.status == RunStatus.PAUSED:
             return f"approval: {obj.checkpoint_message}", obj.waiting_since

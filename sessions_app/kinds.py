@@ -243,6 +243,14 @@ class SessionKind(ABC):
         found = self.model._default_manager.filter(tenant_id=tenant_id, pk__in=ids).defer(*self.unshown)
         return {obj.pk: obj for obj in found}
 
+    def texts_replaced(  # noqa: B027 - most kinds make nothing from their texts
+        self, tenant_id: uuid.UUID, session_id: uuid.UUID
+    ) -> None:
+        """A sweep has replaced known secrets in texts of this session: bring what is made from them in step.
+
+        Called inside of the sweep's transaction.
+        """
+
     def waiting_on(self, obj: Any) -> tuple[str, datetime | None]:
         """On whom or what the session waits, in words, and since when; ("", None) if it does not."""
         return "", None

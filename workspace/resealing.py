@@ -9,6 +9,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db import transaction
+from django.db.models import Count
 
 from workspace.models import SealedRow
 from workspace.sealing import newest_key_id, present_key_ids, seal_bytes, unseal_bytes
@@ -63,7 +64,7 @@ def _refuse_missing_keys() -> None:
     missing: Counter[str] = Counter()
     for model in sealed_models():
         rows = model._default_manager.exclude(key_id__in=present_key_ids()).order_by()
-        missing.update(rows.values_list("key_id", flat=True))
+        missing.update(dict(rows.values_list("key_id").annotate(count=Count("pk"))))
     if missing:
         raise KeysMissing(missing)
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from audit.redaction import refusal
 from audit.services import record, redact
+from audit.sweeps import start_sweep
 from workspace.actors import Actor
 from workspace.models import EarlierValue, RotationCheck, RotationStep, Secret
 from workspace.records import lock_tenant
@@ -43,6 +44,7 @@ def create_secret(*, tenant_id: uuid.UUID, name: str, value: str, actor: Actor, 
     _put_value(secret, value)
     secret.note = _clean_note(tenant_id, note, value)
     _save(secret, actor, "create_secret")
+    start_sweep(tenant_id=tenant_id, reason=f"{name} was registered", actor=actor)
     return secret
 
 
@@ -68,6 +70,7 @@ def rotate_secret(*, tenant_id: uuid.UUID, name: str, value: str, actor: Actor) 
     secret.rotated_at, secret.rotated_by_id = timezone.now(), actor.user_id
     _save(secret, actor, "rotate_secret")
     _tick(secret, RotationStep.VALUE, actor)
+    start_sweep(tenant_id=tenant_id, reason=f"{name} was rotated", actor=actor)
     return secret
 
 

@@ -187,6 +187,15 @@ def see_checkpoint(run: FlowRun, step: StepRun, *, version: int | None = None) -
 
 
 @transaction.atomic
+def renew_checkpoint(*, tenant_id: uuid.UUID, run_id: uuid.UUID) -> None:
+    """Bind the decision that a paused run waits for to its texts as they are now: some were redacted."""
+    run = lock_session(FlowRun, tenant_id=tenant_id, session_id=run_id)
+    if run.status == RunStatus.PAUSED:
+        run.checkpoint_hash = content_hash(see_checkpoint(run, find_current_step(run)))
+        run.save(update_fields=["checkpoint_hash"])
+
+
+@transaction.atomic
 def finish_step(
     *,
     tenant_id: uuid.UUID,

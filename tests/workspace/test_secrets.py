@@ -7,7 +7,7 @@ import uuid
 import pytest
 from django.core.exceptions import ValidationError
 
-from audit.models import AuditEntry
+from audit.models import AuditEntry, RedactionSweep
 from audit.redactors import redactor_for
 from audit.services import redact
 from tests.factories.workspace import TenantFactory, UserFactory
@@ -164,10 +164,9 @@ def test_who_rotated_it_and_when_is_kept(tenant):
 def test_setting_makes_or_rotates(tenant):
     set_secret(tenant_id=tenant.pk, name="API_KEY", value=FIRST, actor=SYSTEM)
     set_secret(tenant_id=tenant.pk, name="API_KEY", value=SECOND, actor=SYSTEM)
-    assert list(AuditEntry.objects.order_by("pk").values_list("action", flat=True)) == [
-        "create_secret",
-        "rotate_secret",
-    ]
+    actions = AuditEntry.objects.filter(object_kind="secret").order_by("pk").values_list("action", flat=True)
+    assert list(actions) == ["create_secret", "rotate_secret"]
+    assert RedactionSweep.objects.get().reason == "API_KEY was registered"
 
 
 def test_a_new_value_ticks_its_step_of_the_checklist_off(tenant):
