@@ -12,6 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from audit.copying import copy_rows
 from audit.entries import NewEntry, NewRecord, RunFacts, Usage
 from audit.ids import clean_id, clean_ids
 from audit.models import RawRecord, RedactionFinding, Transcript, TranscriptEntry
@@ -180,21 +181,23 @@ def _store_entries(work: _Work, batch: Sequence[NewEntry]) -> None:
     stored = TranscriptEntry.objects.filter(tenant_id=transcript.tenant_id, transcript=transcript)
     wanted = [ids[entry.native_id] for entry in batch]
     known = set(stored.filter(native_id__in=wanted).values_list("native_id", flat=True))
-    rows: list[TranscriptEntry] = []
     findings: list[RedactionFinding] = []
-    for entry in batch:
-        native_id = ids[entry.native_id]
-        work.seen.update((entry.ordinal, native_id.rpartition(":")[0]))
-        if native_id in known:
-            continue
-        known.add(native_id)
-        row, found = _build_entry(work, entry, ids)
-        rows.append(row)
-        work.count(found, row.occurred_at)
-        work.warn(found, f"entry {row.seq}")
-        findings.extend(_build_findings(transcript, row, found))
-    TranscriptEntry.objects.bulk_create(rows)
-    RedactionFinding.objects.bulk_create(findings)
+
+    def build() -> Iterator[TranscriptEntry]:
+        for entry in batch:
+            native_id = ids[entry.native_id]
+            work.seen.update((entry.ordinal, native_id.rpartition(":")[0]))
+            if native_id in known:
+                continue
+            known.add(native_id)
+            row, found = _build_entry(work, entry, ids)
+            work.count(found, row.occurred_at)
+            work.warn(found, f"entry {row.seq}")
+            findings.extend(_build_findings(transcript, row, found))
+            yield row
+
+    copy_rows(TranscriptEntry, build())
+    copy_rows(RedactionFinding, findings)
 
 
 def _build_entry(
@@ -257,25 +260,26 @@ def _store_records(work: _Work, batch: Sequence[NewRecord]) -> int:
     fresh = {digest: record for digest, record in by_digest.items() if digest not in known}
     ids = work.clean_ids(record.native_id for record in fresh.values())
     types = {name: clean_text(work.redactor, name, 60) for name in {r.record_type for r in fresh.values()}}
-    rows: list[RawRecord] = []
     findings: list[RedactionFinding] = []
-    for digest, record in fresh.items():
-        body, found = work.redactor.redact_json(storable(record.body))
-        native_id = ids[record.native_id]
-        row = RawRecord(
-            tenant_id=transcript.tenant_id,
-            transcript=transcript,
-            ordinal=record.ordinal,
-            native_id=native_id,
-            record_type=types[record.record_type],
-            digest=digest,
-            body=body,
-        )
-        rows.append(row)
-        is_alone = record.ordinal not in work.seen and (not native_id or native_id not in work.seen)
-        work.count(found, None, is_counted=is_alone)
-        work.warn(found, f"raw record {record.ordinal}")
-        findings.extend(_build_findings(transcript, None, found, f"raw/{record.ordinal}"))
-    RawRecord.objects.bulk_create(rows)
-    RedactionFinding.objects.bulk_create(findings)
-    return len(rows)
+
+    def build() -> Iterator[RawRecord]:
+        for digest, record in fresh.items():
+            body, found = work.redactor.redact_json(storable(record.body))
+            native_id = ids[record.native_id]
+            is_alone = record.ordinal not in work.seen and (not native_id or native_id not in work.seen)
+            work.count(found, None, is_counted=is_alone)
+            work.warn(found, f"raw record {record.ordinal}")
+            findings.extend(_build_findings(transcript, None, found, f"raw/{record.ordinal}"))
+            yield RawRecord(
+                tenant_id=transcript.tenant_id,
+                transcript=transcript,
+                ordinal=record.ordinal,
+                native_id=native_id,
+                record_type=types[record.record_type],
+                digest=digest,
+                body=body,
+            )
+
+    added = copy_rows(RawRecord, build())
+    copy_rows(RedactionFinding, findings)
+    return added

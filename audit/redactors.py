@@ -135,6 +135,8 @@ def storable(value: Any) -> Any:
 
     One that is nested too deeply comes back as it is: the redactor withholds it whole.
     """
+    if isinstance(value, str):
+        return _storable(value)
     return value if is_too_deep(value) else _storable(value)
 
 
