@@ -13,7 +13,7 @@ from audit.marking import Marker, markers_of
 from audit.models import TranscriptEntry
 from audit.rendering import rendered_texts
 
-__all__ = ["EditView", "EntryView", "ToolView", "format_arguments", "present_entries"]
+__all__ = ["EditView", "EntryView", "ToolView", "argument_line", "format_arguments", "present_entries"]
 
 #: Tool output is folded past this many lines, a diff past this many.
 OUTPUT_LINES = 40
@@ -211,7 +211,7 @@ def _present_tool(
     tone, icon, outcome = _outcome(entry if is_result else result)
     return ToolView(
         name=entry.tool_name or ("Result" if is_result else "Tool"),
-        argument_line=_argument_line(entry.arguments) if not is_result else "",
+        argument_line=argument_line(entry.arguments) if not is_result else "",
         arguments="" if is_result else format_arguments(entry.arguments),
         output="\n".join(lines[:OUTPUT_LINES])[:MAX_TEXT] if is_long else output,
         output_lines=len(lines),
@@ -291,7 +291,7 @@ def _scalar(value: Any) -> str:
     return str(value)
 
 
-def _argument_line(arguments: Any) -> str:
+def argument_line(arguments: Any) -> str:
     """The one argument that says most about a call: what it runs, touches or looks for."""
     if not isinstance(arguments, dict):
         return _first_line(format_arguments(arguments))

@@ -12,11 +12,22 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Q
 
+from audit.looking import decision_on, last_output, open_call
 from chats import services
 from chats.access import can_control
 from chats.models import ENDED, OPEN, Chat, ChatStatus
 from chats.states import KIND, MOVES
-from sessions_app.kinds import Action, Moment, Progress, SessionKind, StatusInfo, Tone
+from sessions_app.kinds import (
+    Action,
+    Evidence,
+    Moment,
+    Part,
+    Peek,
+    Progress,
+    SessionKind,
+    StatusInfo,
+    Tone,
+)
 from sessions_app.registry import register
 
 if TYPE_CHECKING:
@@ -69,6 +80,19 @@ class ChatKind(SessionKind):
             return "", None
         return f"{whom}: {obj.waiting_reason}" if obj.waiting_reason else whom, obj.waiting_since
 
+    def peek(self, obj: Chat) -> Peek:
+        last = last_output(obj.tenant_id, (KIND, obj.pk)) or super().peek(obj)
+        if obj.status not in WAITS_ON:
+            return last
+        said = (Part(last.title, last.text),) if last.text else ()
+        return Peek(self.statuses[obj.status].label, obj.waiting_reason, obj.waiting_since, said)
+
+    def decision_on(self, obj: Chat, version: int) -> str:
+        return decision_on(obj.tenant_id, (KIND, obj.pk), version)
+
+    def more_evidence(self, obj: Chat) -> list[Evidence]:
+        return [*super().more_evidence(obj), *open_call(obj.tenant_id, (KIND, obj.pk))]
+
     def actions(self, obj: Chat, member: Membership) -> list[Action]:
         if not can_control(obj, member):
             return []
@@ -83,6 +107,7 @@ class ChatKind(SessionKind):
         tenant_id: uuid.UUID,
         version: int,
         comment: str,
+        content_hash: str = "",
     ) -> str:
         """See `SessionKind.perform`. Raises ValueError for a name that is no action of a chat."""
         if name == "end":

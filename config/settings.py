@@ -135,6 +135,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "workspace.shell.shell",
+                "sessions_app.context.center_button",
             ],
         },
     }

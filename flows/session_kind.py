@@ -9,11 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
+from audit.looking import decision_on, last_output, open_call
 from flows import services
 from flows.access import can_control, can_decide
 from flows.models import LIVE, LIVE_STATUSES, FlowRun, RunStatus
 from flows.moves import KIND, MOVES
-from sessions_app.kinds import Action, Moment, Progress, SessionKind, StatusInfo, Tone
+from flows.peeking import peek_at_checkpoint
+from sessions_app.kinds import (
+    ANY_MEMBER,
+    Action,
+    Evidence,
+    Moment,
+    Peek,
+    Progress,
+    SessionKind,
+    StatusInfo,
+    Tone,
+)
 from sessions_app.registry import register
 
 if TYPE_CHECKING:
@@ -27,7 +39,13 @@ RESUME = Action("resume", "Resume", is_primary=True)
 DECISIONS = [
     Action("approve", "Approve", is_primary=True),
     Action("skip", "Skip step", wants_comment=True),
-    Action("reject", "Reject", is_danger=True, wants_comment=True),
+    Action(
+        "reject",
+        "Reject",
+        is_danger=True,
+        wants_comment=True,
+        confirm="Reject this step? The run ends here and cannot be taken up again.",
+    ),
 ]
 CONTROLS = [
     RESUME,
@@ -90,6 +108,26 @@ class FlowRunKind(SessionKind):
             return "its owner", obj.waiting_since
         return "", None
 
+    def awaits(self, obj: FlowRun) -> tuple[str, ...]:
+        if obj.status != RunStatus.PAUSED:
+            return super().awaits(obj)
+        return tuple(str(user_id) for user_id in obj.approver_ids) or (ANY_MEMBER,)
+
+    def awaits_q(self, user_id: uuid.UUID) -> Q:
+        may_decide = Q(approver_ids=[]) | Q(approver_ids__contains=[user_id])
+        return Q(status="paused") & may_decide | Q(status__in=["blocked", "interrupted"], owner_id=user_id)
+
+    def peek(self, obj: FlowRun) -> Peek:
+        if obj.status == RunStatus.PAUSED:
+            return peek_at_checkpoint(obj)
+        return last_output(obj.tenant_id, (KIND, obj.pk)) or super().peek(obj)
+
+    def decision_on(self, obj: FlowRun, version: int) -> str:
+        return decision_on(obj.tenant_id, (KIND, obj.pk), version)
+
+    def more_evidence(self, obj: FlowRun) -> list[Evidence]:
+        return [*super().more_evidence(obj), *open_call(obj.tenant_id, (KIND, obj.pk))]
+
     def primary_action(self, obj: FlowRun) -> Action | None:
         if obj.status == RunStatus.PAUSED:
             return REVIEW
@@ -111,12 +149,13 @@ class FlowRunKind(SessionKind):
         tenant_id: uuid.UUID,
         version: int,
         comment: str,
+        content_hash: str = "",
     ) -> str:
         """See `SessionKind.perform`. Raises ValueError for a name that is no action of a run."""
         run: dict[str, Any] = {"tenant_id": tenant_id, "run_id": session_id, "actor": actor}
         if name in DECIDE:
             decide, done = DECIDE[name]
-            decided = decide(**run, seen_version=version, comment=comment)
+            decided = decide(**run, seen_version=version, seen_hash=content_hash or None, comment=comment)
             if decided.status == RunStatus.COMPLETED:
                 done = "Skipped: it was the last step, the run is complete."
         elif name in TAKE_UP:

@@ -14,8 +14,7 @@ from django.views.decorators.http import require_safe
 from audit.pages import Fact, find_session, render_session_page, session_context
 from audit.presenting import format_arguments
 from flows.models import Artifact, FlowRun, RunStatus, StepRun, StepStatus
-from flows.moves import find_current_step
-from flows.services import see_checkpoint
+from flows.peeking import peek_at_checkpoint
 from sessions_app.kinds import Action
 from sessions_app.registry import get_kind
 from workspace.access import MemberRequest, for_members
@@ -114,29 +113,12 @@ def _present_step(run: FlowRun, step: StepRun, design: dict[str, Any], url: str)
 def _checkpoint(run: FlowRun, decisions: list[Action]) -> dict[str, object] | None:
     if run.status != RunStatus.PAUSED:
         return None
-    step = find_current_step(run)
-    seen = see_checkpoint(run, step)
     return {
-        "step_number": step.position,
-        "step_name": step.name,
-        "asked_at": run.waiting_since,
-        "message": run.checkpoint_message,
-        "parts": list(_parts_of(seen)),
-        "content_hash": run.checkpoint_hash,
+        "peek": peek_at_checkpoint(run),
         "decisions": decisions,
+        "comment_label": "Comment",
         "waiting_text": "Waiting for somebody who may decide.",
     }
-
-
-def _parts_of(seen: dict[str, Any]) -> Iterator[dict[str, object]]:
-    """All that the decision is bound to; what is about to happen stands open, what led there is folded."""
-    skill = seen["step"]["skill"]
-    yield {"label": f"{skill['name']} ({skill['runtime']})", "text": skill["body"], "is_open": True}
-    if seen["arguments"]:
-        yield {"label": "Arguments", "text": format_arguments(seen["arguments"]), "is_open": True}
-    for result in seen["results"]:
-        label = f"Step {result['position']} {result['name']}: {result['status']}"
-        yield {"label": label, "text": format_arguments(result["result"]), "is_open": False}
 
 
 def _artifacts(run: FlowRun, slug: str) -> Iterator[dict[str, object]]:

@@ -17,14 +17,14 @@ from sessions_app.templatetags.interface import icon, initials, when
 __all__ = ["draw_chips", "draw_evidence", "draw_progress", "draw_row", "draw_waiting"]
 
 
-def draw_row(row: SessionRow) -> SafeString:
-    """The list item, complete."""
+def draw_row(row: SessionRow, place: str = "") -> SafeString:
+    """The list item, complete; `place` begins its id where another list may stand on the same page."""
     url, title, owner = escape(row.url), escape(row.title), escape(row.owner_name)
     chips = draw_chips(row)
     return mark_safe(  # noqa: S308 - made of literals and escaped texts
-        f'<li class="row" id="row-{row.kind}-{row.id}" data-session="{row.key}" data-tone="{row.tone}"'
+        f'<li class="row" id="{place}row-{row.kind}-{row.id}" data-session="{row.key}" data-tone="{row.tone}"'
         f' data-live="{"true" if row.is_live else "false"}" data-owner="{row.owner_id}"'
-        f' data-version="{row.version}">\n'
+        f' data-version="{row.version}"{_awaits(row)}>\n'
         f"{draw_evidence(row)}\n"
         f'<span class="row-kind" title="{escape(row.kind_label)}">{icon(row.kind_icon)}'
         f'<span class="sr-only">{escape(row.kind_label)}</span></span>\n'
@@ -101,6 +101,10 @@ def draw_progress(row: SessionRow) -> SafeString:
     shown = bar if progress.total else ""
     html = f'<span class="progress"><span class="progress-label">{label}</span>{shown}</span>'
     return mark_safe(html)  # noqa: S308 - made of literals and escaped texts
+
+
+def _awaits(row: SessionRow) -> str:
+    return f' data-awaits="{" ".join(row.awaits)}"' if row.awaits else ""
 
 
 def _action(row: SessionRow, url: str, title: str) -> str:

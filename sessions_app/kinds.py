@@ -25,12 +25,15 @@ if TYPE_CHECKING:
     from workspace.models import Membership, Tenant
 
 __all__ = [
+    "ANY_MEMBER",
     "COLUMNS",
     "Action",
     "Evidence",
     "IllegalMove",
     "Moment",
     "Origin",
+    "Part",
+    "Peek",
     "Progress",
     "SessionKind",
     "SessionModel",
@@ -43,6 +46,9 @@ __all__ = [
     "write_evidence",
 ]
 
+
+#: Stands among those whom a session awaits for everyone whose role lets them run things.
+ANY_MEMBER = "members"
 
 #: Stands in an address for the key of its session until that is known.
 NO_KEY = str(uuid.UUID(int=0))
@@ -125,7 +131,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What a member may do to a session now. The same name is posted back and authorised again."""
+    """What a member may do to a session now. The same name is posted back and authorised again.
+
+    `confirm` is asked before it is done; `wants_comment`: a field for text, called `comment_label`.
+    """
 
     name: str
     label: str
@@ -133,6 +142,30 @@ class Action:
     is_danger: bool = False
     wants_comment: bool = False
     confirm: str = ""
+    comment_label: str = "Comment"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One piece of what a decision is bound to; `is_open`: shown unfolded."""
+
+    label: str
+    text: str
+    is_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """What a session asks or said last: enough to answer it without opening its page.
+
+    `content_hash` names what is shown where a decision is bound to it; a decision posts it back.
+    """
+
+    title: str
+    text: str = ""
+    at: datetime | None = None
+    parts: tuple[Part, ...] = ()
+    content_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +187,7 @@ class SessionRow:
     liveness_since: datetime | None
     waiting_on: str
     waiting_since: datetime | None
+    awaits: tuple[str, ...]
     evidence: tuple[Evidence, ...]
     progress: Progress
     owner_id: uuid.UUID
@@ -228,9 +262,11 @@ class SessionKind(ABC):
         tenant_id: uuid.UUID,
         version: int,
         comment: str,
+        content_hash: str = "",
     ) -> str:
         """Do the named action through the owning app's service; return a sentence that says what was done.
 
+        A decision is bound to `version` and, where one was shown, to the hash of what the person saw.
         Raises `IllegalMove` or `StaleVersion`, having changed nothing. The caller has authorised the member.
         """
 
@@ -254,6 +290,32 @@ class SessionKind(ABC):
     def waiting_on(self, obj: Any) -> tuple[str, datetime | None]:
         """On whom or what the session waits, in words, and since when; ("", None) if it does not."""
         return "", None
+
+    def awaits(self, obj: Any) -> tuple[str, ...]:
+        """Whom a session of the tone attention waits on: ids of people, or `ANY_MEMBER`; () for nobody."""
+        return (str(obj.owner_id),) if self.statuses[obj.status].tone is Tone.ATTENTION else ()
+
+    def awaits_q(self, user_id: uuid.UUID) -> Q:
+        """The same for a person who may run things, as a condition on the sessions of the tone attention.
+
+        A contract test proves the two equal.
+        """
+        return Q(owner_id=user_id)
+
+    def peek(self, obj: Any) -> Peek:
+        """What the session asks, or the last that it said. Costs a few queries, whatever its length."""
+        return Peek("Error", obj.error) if obj.error else Peek("Nothing yet")
+
+    def decision_on(self, obj: Any, version: int) -> str:
+        """A sentence about who decided on the session as it stood in this version; "" if nobody did."""
+        return ""
+
+    def more_evidence(self, obj: Any) -> list[Evidence]:
+        """What is looked up only when somebody asks why a status is what it is: the lease, an open call."""
+        if not obj.lease_holder:
+            return []
+        until = f" until {obj.lease_expires_at:%-d %b, %H:%M:%S} UTC" if obj.lease_expires_at else ""
+        return [Evidence("Lease", f"held by {obj.lease_holder}{until}")]
 
     def primary_action(self, obj: Any) -> Action | None:
         """The one action that the row itself offers to whoever may take it."""
@@ -297,6 +359,7 @@ class SessionKind(ABC):
             liveness_since=liveness_since,
             waiting_on=waiting_on,
             waiting_since=waiting_since,
+            awaits=self.awaits(obj),
             evidence=tuple(read_evidence(obj.evidence)),
             progress=self.progress(obj),
             owner_id=obj.owner_id,

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from sessions_app import groups, views
+from sessions_app import acting, groups, views
 
 app_name = "sessions_app"
 
@@ -8,9 +8,15 @@ urlpatterns = [
     path("w/<slug:workspace>/sessions/", views.session_list, name="session-list"),
     path(
         "w/<slug:workspace>/sessions/<slug:kind>/<uuid:session_id>/action/",
-        views.session_action,
+        acting.session_action,
         name="session-action",
     ),
+    path(
+        "w/<slug:workspace>/sessions/<slug:kind>/<uuid:session_id>/peek/",
+        acting.session_peek,
+        name="session-peek",
+    ),
+    path("w/<slug:workspace>/command-center/", views.command_center, name="command-center"),
     path("w/<slug:workspace>/initiatives/", groups.initiative_list, name="initiative-list"),
     path(
         "w/<slug:workspace>/initiatives/<uuid:initiative_id>/",

@@ -1,20 +1,17 @@
 from __future__ import annotations
 
-import uuid
-
-from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_POST, require_safe
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_safe
 
-from sessions_app.kinds import IllegalMove, SessionKind, StaleVersion
+from sessions_app.center import Scope, read_center
+from sessions_app.kinds import Moment
 from sessions_app.listing import render_list
-from sessions_app.registry import get_kind
+from sessions_app.registry import all_kinds
 from workspace.access import MemberRequest, for_members
-from workspace.actors import Actor
-
-MAX_COMMENT = 4000
 
 
 @require_safe
@@ -24,58 +21,44 @@ def session_list(request: MemberRequest) -> HttpResponse:
     return render_list(request, "sessions_app/session_list.html", title="Sessions")
 
 
-@require_POST
+@require_safe
 @for_members
-def session_action(request: MemberRequest, kind: str, session_id: uuid.UUID) -> HttpResponse:
-    """Do one of the session's actions, if this member may and the session has not moved on since.
+def command_center(request: MemberRequest) -> HttpResponse:
+    """What needs this member, what is active, what changed of late: as a page, or for scripts its content.
 
-    Goes back to the session's page, which says what was done, or why not. A member who may not do it gets
-    403, so that a page that is out of date tells them rather than nothing happening.
+    `scope=everyone` for all sessions of the workspace, `not_kind` (repeated) for kinds to leave out; anything
+    else is as if it were not said: the panel keeps what was chosen in an earlier version of the product.
     """
-    session_kind = _find_kind(kind)
-    tenant = request.seat.tenant
-    obj = session_kind.hydrate(tenant.pk, [session_id]).get(session_id)
-    if obj is None:
-        raise Http404("no such session")
-    name, version = request.POST.get("action", ""), request.POST.get("version", "")
-    if not version.isascii() or not version.isdigit():
-        problem = {"parameter": "version", "message": "not the number of a version"}
-        return render(request, "400.html", {"problem": problem}, status=400)
-    try:
-        _authorise(session_kind, obj, name, int(version), request)
-        done = session_kind.perform(
-            name,
-            session_id=session_id,
-            actor=Actor.member(request.user),
-            tenant_id=tenant.pk,
-            version=int(version),
-            comment=request.POST.get("comment", "")[:MAX_COMMENT],
-        )
-    except (IllegalMove, StaleVersion) as refused:
-        messages.warning(request, str(refused))
-    else:
-        messages.success(request, done)
-    return HttpResponseRedirect(session_kind.url(obj, tenant.slug))
+    known = {kind.key for kind in all_kinds()}
+    scope = Scope(
+        is_everyone=request.GET.get("scope") == "everyone",
+        without=frozenset(known.intersection(request.GET.getlist("not_kind"))),
+    )
+    center = read_center(request.seat, scope, Moment.of(request.seat.tenant, timezone.now()))
+    url = reverse("sessions_app:command-center", args=[request.seat.tenant.slug])
 
+    def link(label: str, target: Scope, *, is_current: bool, icon: str = "") -> dict[str, object]:
+        address = f"{url}?{target.query()}" if target.query() else url
+        return {"label": label, "url": address, "is_current": is_current, "icon": icon}
 
-def _find_kind(key: str) -> SessionKind:
-    try:
-        return get_kind(key)
-    except KeyError:
-        raise Http404("no such kind of session") from None
-
-
-def _authorise(kind: SessionKind, obj: object, name: str, version: int, request: MemberRequest) -> None:
-    """Let pass what the page would offer to this member now.
-
-    Raises PermissionDenied, or `StaleVersion` where the session has moved on, so that the person hears what
-    changed and not that they may not.
-    """
-    offered = {action.name for action in kind.actions(obj, request.seat.membership)}
-    if name in offered:
-        return
-    current = getattr(obj, "version", 0)
-    if current != version and request.seat.can_run:
-        status = kind.statuses[getattr(obj, "status", "")].label.lower()
-        raise StaleVersion(subject=f"“{obj}”", seen=version, current=current, status=status)
-    raise PermissionDenied("this action is for the session's owner, or for the workspace's admins")
+    context = {
+        "center": center,
+        "scope": scope,
+        "whose": [
+            link("Mine", Scope(False, scope.without), is_current=not scope.is_everyone),
+            link("Everyone", Scope(True, scope.without), is_current=scope.is_everyone),
+        ],
+        "kinds": [
+            link(
+                kind.label_plural,
+                scope.toggled(kind.key),
+                is_current=kind.key not in scope.without,
+                icon=kind.icon,
+            )
+            for kind in all_kinds()
+        ],
+    }
+    part = "#body" if request.htmx else ""
+    response = render(request, f"sessions_app/command_center.html{part}", context)
+    patch_vary_headers(response, ["HX-Request"])
+    return response

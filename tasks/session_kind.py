@@ -13,10 +13,15 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.db.models import Q
 
+from audit.looking import decision_on, last_output, open_call
 from audit.moves import lock_session
 from sessions_app.kinds import (
+    ANY_MEMBER,
     Action,
+    Evidence,
     Moment,
+    Part,
+    Peek,
     Progress,
     SessionKind,
     SessionModel,
@@ -40,7 +45,13 @@ __all__ = ["BackgroundTaskKind"]
 IN_REVIEW = WAITING_FOR[WaitingOn.REVIEW]
 REVIEW = Action("review", "Review", is_primary=True)
 ACCEPT = Action("accept", "Accept", is_primary=True, wants_comment=True)
-DISMISS_RESULT = Action("dismiss", "Dismiss", is_danger=True, wants_comment=True)
+DISMISS_RESULT = Action(
+    "dismiss",
+    "Dismiss",
+    is_danger=True,
+    wants_comment=True,
+    confirm="Dismiss this result? The task ends and is not taken up again.",
+)
 DISMISS = Action("dismiss", "Dismiss")
 CANCEL = Action(
     "cancel", "Cancel task", is_danger=True, confirm="Cancel this task? Its sub-agents end with it."
@@ -106,6 +117,35 @@ class BackgroundTaskKind(SessionKind):
         """A carrier has no worker of its own: its source's row says whether one is at work."""
         return ("", None) if obj.is_carrier else super().liveness(obj, now)
 
+    def awaits(self, obj: BackgroundTask) -> tuple[str, ...]:
+        """A review is open to all who run things; what a carried session waits on is its owner's."""
+        if obj.waiting_on == WaitingOn.REVIEW:
+            return (ANY_MEMBER,)
+        return () if obj.waiting_on == WaitingOn.CHILDREN else super().awaits(obj)
+
+    def awaits_q(self, user_id: uuid.UUID) -> Q:
+        return Q(waiting_on="review") | Q(waiting_on__in=["approval", "input"], owner_id=user_id)
+
+    def peek(self, obj: BackgroundTask) -> Peek:
+        """Of a carrier, what its source shows; of a review, the result that is to be accepted."""
+        if obj.state == IN_REVIEW:
+            return Peek("Waiting for a review", obj.result or obj.waiting_reason, obj.waiting_since)
+        found = _find_source(obj) if obj.is_carrier else None
+        if found:
+            return found[0].peek(found[1])
+        last = last_output(obj.tenant_id, (KIND, obj.pk)) or super().peek(obj)
+        if obj.status != TaskStatus.WAITING:
+            return last
+        said = (Part(last.title, last.text),) if last.text else ()
+        whom = str(WaitingOn(obj.waiting_on).label)
+        return Peek(f"Waiting on {whom}", obj.waiting_reason, obj.waiting_since, said)
+
+    def decision_on(self, obj: BackgroundTask, version: int) -> str:
+        return decision_on(obj.tenant_id, (KIND, obj.pk), version)
+
+    def more_evidence(self, obj: BackgroundTask) -> list[Evidence]:
+        return [*super().more_evidence(obj), *open_call(obj.tenant_id, (KIND, obj.pk))]
+
     def primary_action(self, obj: BackgroundTask) -> Action | None:
         """A look at the task's page wherever somebody is to decide there."""
         decided_by_source = obj.is_carrier and obj.waiting_on in {WaitingOn.APPROVAL, WaitingOn.INPUT}
@@ -131,11 +171,14 @@ class BackgroundTaskKind(SessionKind):
         tenant_id: uuid.UUID,
         version: int,
         comment: str,
+        content_hash: str = "",
     ) -> str:
         """See `SessionKind.perform`. Raises ValueError for a name that is no action of the task."""
         task = BackgroundTask.objects.for_tenant(tenant_id).get(pk=session_id)
         if task.is_carrier and task.state != IN_REVIEW:
-            return _perform_on_source(task, name, actor=actor, version=version, comment=comment)
+            return _perform_on_source(
+                task, name, actor=actor, version=version, comment=comment, content_hash=content_hash
+            )
         key: dict[str, Any] = {"tenant_id": tenant_id, "task_id": session_id, "actor": actor}
         if name == "accept":
             services.accept(**key, comment=comment, seen_version=version)
@@ -166,7 +209,9 @@ def _source_actions(task: BackgroundTask, member: Membership) -> list[Action]:
     return found[0].actions(found[1], member) if found else []
 
 
-def _perform_on_source(task: BackgroundTask, name: str, *, actor: Actor, version: int, comment: str) -> str:
+def _perform_on_source(
+    task: BackgroundTask, name: str, *, actor: Actor, version: int, comment: str, content_hash: str
+) -> str:
     """The member saw the carrier: its version says whether what they saw is what the source is in.
 
     The source is locked before the two are compared, so that what is acted on is what was compared; the
@@ -185,6 +230,7 @@ def _perform_on_source(task: BackgroundTask, name: str, *, actor: Actor, version
             tenant_id=task.tenant_id,
             version=source.version,
             comment=comment,
+            content_hash=content_hash,
         )
 
 

@@ -76,6 +76,7 @@ def _review(task: BackgroundTask, decisions: list[Action]) -> dict[str, Any] | N
         "asked_at": task.waiting_since,
         "summary": render_prose(task.result or task.waiting_reason, level=3),
         "decisions": decisions,
+        "comment_label": "Comment",
         "waiting_text": "Waiting for somebody who may review it.",
     }
 

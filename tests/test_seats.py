@@ -139,6 +139,8 @@ ROUTES: dict[str, Route] = {
         teammate=403,
         viewer=403,
     ),
+    "sessions_app:session-peek": Route(ends_a_chat),
+    "sessions_app:command-center": Route(in_workspace()),
     "sessions_app:initiative-list": Route(in_workspace()),
     "sessions_app:initiative-detail": Route(
         in_workspace(initiative_id=lambda world: InitiativeFactory(tenant=world.tenant).pk)

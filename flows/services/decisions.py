@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -30,13 +30,21 @@ class AlreadyDecided(StaleVersion):
     """Somebody else decided this checkpoint first; nothing was changed."""
 
     def __init__(
-        self, *, subject: str, seen: int, current: int, status: str, outcome: str, decided_by: str
+        self,
+        *,
+        subject: str,
+        seen: int,
+        current: int,
+        status: str,
+        outcome: str,
+        decided_by: str,
+        decided_at: datetime,
     ) -> None:
         super().__init__(subject=subject, seen=seen, current=current, status=status)
-        self.outcome, self.decided_by = outcome, decided_by
+        self.outcome, self.decided_by, self.decided_at = outcome, decided_by, decided_at
         self.args = (
-            f"{subject}: this checkpoint was decided already: {outcome} by {decided_by}. "
-            f"The run is {status} now.",
+            f"{subject}: this checkpoint was decided already: {outcome} by {decided_by}, "
+            f"{decided_at.astimezone(UTC):%-d %b %Y, %H:%M} UTC. The run is {status} now.",
         )
 
 
@@ -159,6 +167,7 @@ def _refuse_if_decided(run: FlowRun, seen_version: int) -> None:
             status=run.status,
             outcome=receipt.outcome,
             decided_by=receipt.decided_by.display_name if receipt.decided_by else "nobody",
+            decided_at=receipt.created_at,
         )
 
 

@@ -1,9 +1,10 @@
 // What makes the pages quicker to use. Every page works without it.
 
-const $ = (selector, root = document) => root.querySelector(selector);
-const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+import "./keys.js";
+import "./center.js";
+import { $, $$, announce, closePopovers, toast } from "./dom.js";
+
 const root = document.documentElement;
-const KEYS_OFF = "keys-off";
 
 // ---- Theme: kept in a cookie, so that the server draws the right one at once.
 function chooseTheme(theme) {
@@ -12,35 +13,6 @@ function chooseTheme(theme) {
   const secure = location.protocol === "https:" ? "; Secure" : "";
   const age = theme === "system" ? 0 : 31536000;
   document.cookie = `theme=${theme}; Path=/; Max-Age=${age}; SameSite=Lax${secure}`;
-}
-
-// ---- Telling the person: a toast that is seen, a status that is heard.
-function announce(text) {
-  const status = $("#announcer");
-  if (status) status.textContent = text;
-}
-
-function toast(text) {
-  const template = $("#toast-template");
-  if (!template) return;
-  const item = template.content.firstElementChild.cloneNode(true);
-  $("span", item).textContent = text;
-  $("#toasts").append(item);
-  setTimeout(() => item.remove(), 8000);
-}
-
-// ---- Popovers are <details name="popover">: the browser keeps one open; these close the last one.
-function closePopovers(except) {
-  for (const open of $$("details[name=popover][open]")) if (!open.contains(except)) open.open = false;
-}
-
-function closeWithEscape(event) {
-  const open = $("details[name=popover][open]");
-  if (!open) return;
-  event.preventDefault();
-  const hadFocus = open.contains(document.activeElement);
-  open.open = false;
-  if (hadFocus) $("summary", open).focus();
 }
 
 // ---- Search inside a facet.
@@ -66,60 +38,6 @@ async function copy(button) {
     getSelection().selectAllChildren($(button.dataset.copy));
     toast("The browser does not allow copying. The text is selected: press Ctrl+C.");
   }
-}
-
-// ---- Keyboard
-const rows = () => $$(".row .row-title, .group-row .row-title");
-
-function move(step) {
-  const titles = rows();
-  if (!titles.length) return;
-  const here = titles.findIndex((title) => title.closest("li").contains(document.activeElement));
-  const next = here < 0 ? (step > 0 ? 0 : titles.length - 1) : here + step;
-  focusRow(titles[Math.max(0, Math.min(titles.length - 1, next))]);
-}
-
-function nextThatNeedsAttention() {
-  const titles = rows();
-  const here = titles.findIndex((title) => title.closest("li").contains(document.activeElement));
-  const order = [...titles.slice(here + 1), ...titles.slice(0, here + 1)];
-  const found = order.find((title) => title.closest("[data-tone=attention]"));
-  if (found) focusRow(found);
-  else announce("Nothing in this list needs attention");
-}
-
-function focusRow(title) {
-  closePopovers(null);
-  title.focus();
-  title.closest("li").scrollIntoView({ block: "nearest" });
-}
-
-const KEYS = {
-  "/": () => $("#search, #transcript-search")?.focus(),
-  j: () => move(1),
-  k: () => move(-1),
-  n: nextThatNeedsAttention,
-  "?": () => $("#keys-dialog")?.showModal(),
-  "g s": () => $(".brand")?.click(),
-};
-let prefix = "";
-
-function typing(target) {
-  return target.isContentEditable || target.matches("input:not([type=checkbox], [type=radio]), textarea, select");
-}
-
-function onKey(event) {
-  if (event.key === "Escape") {
-    if (typing(event.target) && event.target.type !== "search") event.target.blur();
-    return closeWithEscape(event);
-  }
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
-  if (typing(event.target) || $("dialog[open]") || localStorage.getItem(KEYS_OFF)) return;
-  const action = KEYS[prefix + event.key] ?? KEYS[event.key];
-  prefix = event.key === "g" ? "g " : "";
-  if (!action) return;
-  event.preventDefault();
-  action();
 }
 
 // ---- Partial updates: keep an open facet open and what is being typed, say what came, show failures.
@@ -170,9 +88,10 @@ function afterSettle() {
 }
 
 function onRefused(event) {
-  const { xhr, requestConfig } = event.detail;
+  const { target, xhr, requestConfig } = event.detail;
   if (xhr.getResponseHeader("HX-Retarget")) return;
-  if (requestConfig.verb === "get") location.assign(xhr.responseURL || requestConfig.path);
+  const isBeside = target?.closest(".peek-slot, #center, .evidence");
+  if (requestConfig.verb === "get" && !isBeside) location.assign(xhr.responseURL || requestConfig.path);
   else toast("The server refused this. Load the page again and look at what changed.");
 }
 
@@ -188,10 +107,6 @@ function reveal() {
 
 function onChange({ target }) {
   if (target.name === "theme") chooseTheme(target.value);
-  if (target.matches("[data-keys-toggle]")) {
-    if (target.checked) localStorage.removeItem(KEYS_OFF);
-    else localStorage.setItem(KEYS_OFF, "1");
-  }
   // To choose a value and to leave it out exclude each other.
   const option = target.closest(".option");
   if (option && target.type === "checkbox" && target.checked) {
@@ -214,9 +129,6 @@ function start() {
   reveal();
   const theme = $(`input[name=theme][value=${root.dataset.theme ?? "system"}]`);
   if (theme) theme.checked = true;
-  const keys = $("[data-keys-toggle]");
-  if (keys) keys.checked = !localStorage.getItem(KEYS_OFF);
-  document.addEventListener("keydown", onKey);
   document.addEventListener("click", onClick);
   document.addEventListener("change", onChange, { capture: true });
   document.addEventListener("input", ({ target }) => {

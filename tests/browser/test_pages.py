@@ -118,6 +118,14 @@ def session_page(kind: str, **fields: Any) -> Callable[[Tenant], str]:
     return address
 
 
+def peek_page(kind: str, **fields: Any) -> Callable[[Tenant], str]:
+    def address(demo: Tenant) -> str:
+        found = get_kind(kind).model._default_manager.filter(tenant_id=demo.pk, **fields).order_by("pk")
+        return reverse("sessions_app:session-peek", args=[demo.slug, kind, found[0].pk])
+
+    return address
+
+
 def entry_page(kind: EntryKind) -> Callable[[Tenant], str]:
     def address(demo: Tenant) -> str:
         transcript = Transcript.objects.filter(entries__native_id="m1", entries__text=MARKDOWN).get()
@@ -174,6 +182,9 @@ PAGES: dict[str, tuple[str, Callable[[Tenant], str]]] = {
     "uploads": ("intake:upload-list", plain("intake:upload-list", "demo")),
     "no uploads": ("intake:upload-list", plain("intake:upload-list", "empty")),
     "uploaded file": ("intake:file-detail", file_page),
+    "Command Center": ("sessions_app:command-center", plain("sessions_app:command-center", "demo")),
+    "Command Center, nothing": ("sessions_app:command-center", plain("sessions_app:command-center", "empty")),
+    "peek at a checkpoint": ("sessions_app:session-peek", peek_page("flow_run", status="paused")),
     "nothing there": ("", lambda demo: "/nothing/here/"),
 }
 #: Those of somebody who is not signed in.

@@ -175,7 +175,10 @@ def test_who_comes_second_is_told_what_was_decided_and_by_whom(world):
     before = picture_of(run)
     with pytest.raises(AlreadyDecided) as refused:
         world.decide(services.approve_checkpoint, run, seen_version=run.version)
-    assert f"skipped by {world.teammate.user.name}. The run is completed now." in str(refused.value)
+    receipt = receipts_of(run)[0]
+    when = f"{receipt.created_at:%-d %b %Y, %H:%M} UTC"
+    said = f"skipped by {world.teammate.user.name}, {when}. The run is completed now."
+    assert said in str(refused.value)
     assert picture_of(run) == before
 
 

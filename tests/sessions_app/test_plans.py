@@ -16,6 +16,7 @@ from bench.plans import Plan, explain, plans_of
 from bench.seed import SHAPES, SPAN, Place, Seeded, analyze, seed
 from chats.models import Chat
 from sessions_app.bands import Band
+from sessions_app.center import needs_of
 from sessions_app.counting import CAP
 from sessions_app.cursors import Cursor, Direction
 from sessions_app.facets import list_facets
@@ -24,6 +25,8 @@ from sessions_app.kinds import Moment
 from sessions_app.queries import count_list, page, row
 from sessions_app.registry import all_kinds
 from tests.sessions_app.plans import separate_database
+from workspace.access import Seat
+from workspace.models import Membership
 
 TABLES = {shape.model._meta.db_table for shape in SHAPES}
 MOST_TIMES_A_SCAN = 6
@@ -155,6 +158,13 @@ def test_a_page_half_way_down_costs_no_more_than_the_first(
     plans = plans_of(lambda: page(tenant=place.tenant, filters=filters, moment=moment, cursor=half_way))
     assert (REST if name == "everything" else indexes) <= used(plans)
     assert_in_proportion(plans, one_scan)
+
+
+def test_what_needs_a_member_is_one_query_through_the_indexes_of_what_needs_attention(place: Place) -> None:
+    member = Membership.objects.filter(tenant=place.tenant, user=place.owners[3]).get()
+    (plan,) = plans_of(lambda: needs_of(Seat(place.tenant, member, place.owners[3])))
+    assert each("attention") <= plan.indexes
+    assert not plan.scanned & TABLES
 
 
 def test_every_index_of_the_list_is_needed_by_some_query(place: Place, moment: Moment) -> None:

@@ -54,6 +54,7 @@ class ToyKind(SessionKind):
         tenant_id: uuid.UUID,
         version: int,
         comment: str,
+        content_hash: str = "",
     ) -> str:
         raise NotImplementedError("toys are only looked at")
 

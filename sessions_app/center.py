@@ -1,0 +1,145 @@
+"""The Command Center: what needs this member, what is active, what changed of late; each session once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import TextField, Value
+from django.urls import reverse
+
+from sessions_app import queries
+from sessions_app.bands import Band
+from sessions_app.cursors import Cursor, Direction
+from sessions_app.filters import Filters, Picks
+from sessions_app.kinds import Moment, SessionKind, SessionRow, Tone
+from sessions_app.registry import all_kinds
+from workspace.access import Seat
+
+__all__ = ["MOST_NEEDS", "SECTION_SIZE", "Center", "Scope", "Section", "needs_of", "read_center"]
+
+#: How many sessions a section shows; the list has the others.
+SECTION_SIZE = 20
+#: Nobody counts further what waits on them.
+MOST_NEEDS = 100
+#: Where the walk through the rest begins: a cursor stands strictly before what it gives.
+LAST_ID = uuid.UUID(int=2**128 - 1)
+
+type SessionKey = tuple[str, uuid.UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the panel is narrowed to: my sessions or everybody's, without the kinds that are switched off."""
+
+    is_everyone: bool = False
+    without: frozenset[str] = frozenset()
+
+    def query(self) -> str:
+        pairs = [("scope", "everyone")] if self.is_everyone else []
+        return urlencode(pairs + [("not_kind", key) for key in sorted(self.without)])
+
+    def toggled(self, kind: str) -> Scope:
+        return replace(self, without=self.without ^ {kind})
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One of the three; `all_url` is the list with the same filters."""
+
+    key: str
+    label: str
+    rows: Sequence[SessionRow]
+    count_label: str
+    all_url: str
+    empty_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Center:
+    """What the panel shows, and the keys of all that needs the member, shown or not."""
+
+    sections: Sequence[Section]
+    needs: Sequence[str]
+
+
+def needs_of(seat: Seat, without: Collection[str] = ()) -> list[SessionKey]:
+    """What waits on this member, the newest first, `MOST_NEEDS` at most: one query, none for a viewer.
+
+    Their own sessions, and decisions that their role allows. What is folded is asked for by what shows it.
+    """
+    if not seat.can_run:
+        return []
+    parts = [_needs(kind, seat) for kind in all_kinds() if kind.key not in without]
+    if not parts:
+        return []
+    first, *others = parts
+    found = first.union(*others, all=True).order_by("-changed_at", "-id")[:MOST_NEEDS]
+    return [(kind, session_id) for kind, session_id, _ in found]
+
+
+def _needs(kind: SessionKind, seat: Seat) -> Any:
+    rows = kind.model._default_manager.filter(
+        kind.status_q([Tone.ATTENTION]),
+        kind.awaits_q(seat.user.pk),
+        tenant_id=seat.tenant.pk,
+        is_folded=False,
+    )
+    key = Value(kind.key, output_field=TextField())
+    return rows.order_by("-changed_at", "-id").values_list(key, "id", "changed_at")[:MOST_NEEDS]
+
+
+def read_center(seat: Seat, scope: Scope, moment: Moment) -> Center:
+    """The three sections. The number of queries does not grow with what there is."""
+    needs = needs_of(seat, scope.without)
+    taken = {f"{kind}:{session_id}" for kind, session_id in needs}
+    rows = queries.rows_of(tenant=seat.tenant, keys=needs[:SECTION_SIZE], moment=moment)
+    waiting = [rows[key] for key in needs[:SECTION_SIZE] if key in rows]
+    count = f"{len(needs)}+" if len(needs) == MOST_NEEDS else str(len(needs))
+    filters = Filters(
+        owner=Picks() if scope.is_everyone else Picks(frozenset({seat.user.pk})),
+        kind=Picks(unwanted=scope.without),
+    )
+    active, recent = replace(filters, tab="active"), replace(filters, updated="24h")
+    start = Cursor(moment.as_of, Band.REST, moment.as_of + timedelta(days=1), LAST_ID, Direction.NEXT)
+    return Center(
+        (
+            Section(
+                "needs",
+                "Needs you",
+                waiting,
+                count,
+                _list_url(seat, replace(filters, owner=Picks(), tab="needs-you")),
+                "Nothing waits on you.",
+            ),
+            _section("active", "Active now", seat, active, moment, taken, None, "Nothing is running."),
+            _section("recent", "Recent", seat, recent, moment, taken, start, "Nothing in the last 24 hours."),
+        ),
+        sorted(taken),
+    )
+
+
+def _section(
+    key: str,
+    label: str,
+    seat: Seat,
+    filters: Filters,
+    moment: Moment,
+    taken: Collection[str],
+    cursor: Cursor | None,
+    empty_text: str,
+) -> Section:
+    """The newest that are not shown above; read with room for those that are."""
+    size = SECTION_SIZE + 1 + len(taken)
+    found = queries.page(tenant=seat.tenant, filters=filters, moment=moment, cursor=cursor, size=size)
+    rows = [row for row in found.rows if row.key not in taken]
+    count = f"{SECTION_SIZE}+" if len(rows) > SECTION_SIZE else str(len(rows))
+    return Section(key, label, rows[:SECTION_SIZE], count, _list_url(seat, filters), empty_text)
+
+
+def _list_url(seat: Seat, filters: Filters) -> str:
+    return f"{reverse('sessions_app:session-list', args=[seat.tenant.slug])}?{filters.query()}"

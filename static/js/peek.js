@@ -1,0 +1,108 @@
+// Looking at a session where its row stands: the last output or the question, and what may be answered.
+import { $, announce, post, sessionUrl, toast } from "./dom.js";
+
+const CLAIM_EVERY = 15000;
+let claiming = null;
+
+export const peeked = () => $(".peek-slot");
+export const rowOf = (slot) => slot?.previousElementSibling;
+
+// Opens below the row and puts the focus on the first of these, if it is there; says whether it was.
+export async function openPeek(row, wanted = "") {
+  if (rowOf(peeked()) !== row) closePeek();
+  let slot = peeked();
+  if (!slot) {
+    slot = document.createElement("li");
+    slot.className = "peek-slot";
+    row.after(slot);
+    setExpanded(row, true);
+  }
+  await htmx.ajax("GET", sessionUrl(row.dataset.session, "peek"), { target: slot, swap: "innerHTML" });
+  if (!slot.isConnected) return false;
+  startClaim(slot, row);
+  return wanted ? focusAction(slot, wanted) : true;
+}
+
+export function closePeek() {
+  const slot = peeked();
+  if (!slot) return;
+  const row = rowOf(slot);
+  const hadFocus = slot.contains(document.activeElement);
+  stopClaim();
+  slot.remove();
+  setExpanded(row, false);
+  if (hadFocus) $(".row-title", row)?.focus();
+  row?.dispatchEvent(new CustomEvent("peek:closed", { bubbles: true }));
+}
+
+export function togglePeek(row, wanted) {
+  if (rowOf(peeked()) === row && !wanted) closePeek();
+  else return openPeek(row, wanted);
+}
+
+// An action that asks stands behind a summary: that is what is pressed first.
+export function focusAction(root, names) {
+  for (const name of names.split(" ")) {
+    const button = $(`button[name=action][value="${name}"]`, root);
+    const asks = button?.closest("details.confirm");
+    const target = asks ? $("summary", asks) : button;
+    if (!target) continue;
+    if (asks) asks.open = true;
+    (asks ? button : target).focus();
+    return true;
+  }
+  return false;
+}
+
+function setExpanded(row, isOpen) {
+  $(".row-peek", row ?? undefined)?.setAttribute("aria-expanded", isOpen);
+}
+
+// ---- Others are told that this is being answered, for as long as the form stands open.
+function startClaim(slot, row) {
+  stopClaim();
+  if (!$("form.decision", slot) || row.dataset.tone !== "attention") return;
+  const url = sessionUrl(row.dataset.session, "claim");
+  const claim = () => post(url).catch(() => {});
+  claim();
+  claiming = { url, timer: setInterval(claim, CLAIM_EVERY) };
+}
+
+function stopClaim() {
+  if (!claiming) return;
+  clearInterval(claiming.timer);
+  post(claiming.url, { release: "1" }, { keepalive: true }).catch(() => {});
+  claiming = null;
+}
+
+// ---- What became of an action: done closes the peek, refused stands in it.
+function afterAction({ detail }) {
+  const { requestConfig, target, xhr } = detail;
+  const slot = target.closest(".peek-slot");
+  if (!slot || requestConfig.verb !== "post") return;
+  const key = rowOf(slot)?.dataset.session;
+  const notice = $("[data-notice]", slot);
+  const text = notice?.textContent.trim() ?? "";
+  if (xhr.status === 200) {
+    toast(text, "success");
+    closePeek();
+  } else if (xhr.status === 409) {
+    announce(text);
+    notice?.scrollIntoView({ block: "nearest" });
+  }
+  if (key) document.dispatchEvent(new CustomEvent("session:acted", { detail: { key } }));
+}
+
+// ---- Why a status is what it is: what the row says, then what is looked up only now.
+async function explain(event) {
+  const details = event.target;
+  if (!details.matches?.("details.evidence") || !details.open) return;
+  const key = details.closest("[data-session]")?.dataset.session;
+  const facts = $(".facts", details);
+  if (!key || !facts || !$("#center-button")) return;
+  await htmx.ajax("GET", `${sessionUrl(key, "peek")}?part=evidence`, { target: facts, swap: "outerHTML" });
+}
+
+document.addEventListener("htmx:afterRequest", afterAction);
+document.addEventListener("toggle", explain, { capture: true });
+window.addEventListener("pagehide", stopClaim);
