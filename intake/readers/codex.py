@@ -5,6 +5,7 @@ line about the session. What was said stands in response items, how turns went i
 explained in `docs/readers.md`.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -18,12 +19,13 @@ from intake.readers.codex_facts import facts_of_meta, facts_of_turn
 from intake.readers.codex_items import ITEM_TYPES, add_from_agent, read_item
 from intake.readers.codex_lineage import Lineage, Owner, Thread
 from intake.readers.codex_memory import Memory, Totals
-from intake.readers.fields import Object, name_of, object_of, text_of
+from intake.readers.fields import Object, name_of, object_of, objects_of, text_of
 from intake.readers.jsonl import Decoded, Splitter
 from intake.readers.meaning import Meaning, capped_time
 
 KEY = "codex"
 _HELD_BACK = 1_000
+_ID_AT_END = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE)
 _RECENT = 20_000
 _ENVELOPES = frozenset(
     {"session_meta", "turn_context", "response_item", "event_msg", "compacted", "world_state",
@@ -37,14 +39,14 @@ _TELLING = ("type", "role", "call_id", "turn_id")
 
 def recognises(records: Sequence[JSON]) -> bool:
     """Whether some of these first objects of a file are records of Codex."""
-    bare = False
+    has_bare_meta = False
     for record in records:
         if not isinstance(record, dict):
             continue
         if text_of(record, "type") in _ENVELOPES and isinstance(record.get("payload"), dict):
             return True
-        bare = bare or _is_bare_meta(record)
-    return bare
+        has_bare_meta = has_bare_meta or _is_bare_meta(record) or _is_document(record)
+    return has_bare_meta
 
 
 def _is_bare_meta(record: Object) -> bool:
@@ -55,6 +57,11 @@ def _is_bare_meta(record: Object) -> bool:
         and bool(text_of(record, "id"))
         and bool(text_of(record, "timestamp"))
     )
+
+
+def _is_document(record: Object) -> bool:
+    """Whether it is a whole session in one object, as the program's first edition wrote it in spring 2025."""
+    return bool(text_of(object_of(record, "session"), "id")) and isinstance(record.get("items"), list)
 
 
 class CodexReader:
@@ -80,15 +87,16 @@ class CodexReader:
             held.append(decoded)
             if self._lineage.own is None and isinstance(decoded.value, dict):
                 kind, payload = _opened(decoded.value)
-                if kind == "session_meta" and text_of(payload, "id"):
-                    self._lineage.announce(payload)
+                meta = object_of(payload, "session") if kind == "document" else payload
+                if kind in ("session_meta", "document") and text_of(meta, "id"):
+                    self._lineage.announce(meta)
             if self._lineage.own is not None or len(held) >= _HELD_BACK:
                 yield from map(self._record, held)
                 held.clear()
         yield from map(self._record, held)
 
     def _record(self, decoded: Decoded) -> ReadRecord:
-        own = self._lineage.own or Thread(self._context.name[:200] or "rollout")
+        own = self._lineage.own or Thread(_named(self._context.name))
         base = ReadRecord(
             ordinal=decoded.ordinal,
             line=decoded.line,
@@ -148,6 +156,15 @@ class CodexReader:
         if kind == "turn_context":
             memory.model = name_of(payload, "model") or memory.model
             return facts_of_turn(payload, KEY)
+        if kind == "document":
+            for index, item in enumerate(objects_of(payload, "items")):
+                meaning.key = f"#item:{index}"
+                read_item(item, meaning, memory)
+            return facts_of_meta(object_of(payload, "session"), KEY)
+        self._read_said(kind, payload, meaning, memory)
+        return None
+
+    def _read_said(self, kind: str, payload: Object, meaning: Meaning, memory: Memory) -> None:
         if kind == "response_item":
             read_item(payload, meaning, memory)
         elif kind == "event_msg":
@@ -162,7 +179,6 @@ class CodexReader:
             add_from_agent(payload, content_text(payload.get("content")), meaning)
         elif kind not in _SILENT:
             meaning.problems.append(Problem(Severity.UNKNOWN, meaning.line, "unknown type of record"))
-        return None
 
     def _meta(self, payload: Object, meaning: Meaning, owner: Owner) -> RunFacts:
         thread = owner.thread
@@ -177,6 +193,12 @@ class CodexReader:
         if origin and not self._has_told_fork and not (self._lineage.own and self._lineage.own.parent):
             self._has_told_fork = True
             meaning.tell_fork(origin)
+
+
+def _named(name: str) -> str:
+    """The session that a file's name names, for one whose records do not: such names end in its id."""
+    found = _ID_AT_END.search(name)
+    return found[0] if found else name[:200] or KEY
 
 
 def _started_by(agent_id: str, child: ChildHint) -> ChildHint:
@@ -217,6 +239,8 @@ def _opened(body: Object) -> tuple[str, Object]:
         return "response_item", body
     if not kind and text_of(body, "record_type") == "state":
         return "state", body
+    if _is_document(body):
+        return "document", body
     return ("session_meta", body) if _is_bare_meta(body) else (kind, body)
 
 

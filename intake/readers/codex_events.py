@@ -26,7 +26,7 @@ _SILENT = frozenset(
         "exec_command_begin", "exec_command_end",
         "exec_command_output_delta", "terminal_interaction", "patch_apply_begin", "patch_apply_updated",
         "thread_settings_applied", "thread_goal_updated", "thread_name_updated", "session_configured",
-        "turn_diff", "plan_update", "item_started", "item_completed", "hook_started", "hook_completed",
+        "turn_diff", "plan_update", "item_started", "hook_started", "hook_completed",
         "background_event", "deprecation_notice", "mcp_startup_update", "mcp_startup_complete",
         "shutdown_complete", "raw_response_item", "guardian_assessment", "model_reroute",
         "model_verification", "dynamic_tool_call_request", "dynamic_tool_call_response", "safety_buffering",
@@ -37,9 +37,13 @@ _SILENT = frozenset(
         "conversation_path", "undo_started", "undo_completed", "list_custom_prompts_response",
         "agent_message_delta", "agent_message_content_delta", "agent_reasoning_delta",
         "agent_reasoning_raw_content_delta", "reasoning_content_delta", "reasoning_raw_content_delta",
-        "plan_delta", "skills_update_available", "turn_moderation_metadata",
+        "plan_delta", "skills_update_available", "turn_moderation_metadata", "environment_connected",
+        "environment_disconnected", "raw_response_completed", "realtime_conversation_started",
+        "realtime_conversation_closed", "realtime_conversation_realtime", "realtime_conversation_sdp",
+        "realtime_conversation_list_voices_response",
     }
 )  # fmt: skip
+_NOT_APPLIED = frozenset({"failed", "declined", "inProgress", "in_progress"})
 
 
 def read_event(event: Object, meaning: Meaning, memory: Memory, totals: Totals) -> None:
@@ -142,10 +146,21 @@ def _review(event: Object, meaning: Meaning, memory: Memory) -> None:
     meaning.add(EntryKind.SYSTEM, 0, role="system", text=text, is_meta=True)
 
 
+def _item_completed(event: Object, meaning: Meaning, memory: Memory) -> None:
+    """What late versions write of an item; of most kinds a response item says the same."""
+    item = object_of(event, "item")
+    kind = text_of(item, "type")
+    if kind == "FileChange":
+        _patch_applied({**item, "call_id": item.get("id")}, meaning, memory)
+    elif kind == "Plan" and text_of(item, "text").strip():
+        meaning.add(EntryKind.SYSTEM, 0, role="system", text=f"Plan:\n\n{text_of(item, 'text')}")
+
+
 def _patch_applied(event: Object, meaning: Meaning, memory: Memory) -> None:
     call_id = text_of(event, "call_id")[:200]
     call = memory.calls.get(call_id)
-    if event.get("success") is False or (call is not None and call.is_edited):
+    has_failed = event.get("success") is False or text_of(event, "status") in _NOT_APPLIED
+    if has_failed or (call is not None and call.is_edited):
         return
     for index, file in enumerate(read_changes(event)):
         add_edit(file, index, call_id, call.name if call else "", meaning)
@@ -178,5 +193,6 @@ _EVENTS: dict[str, Callable[[Object, Meaning, Memory], None]] = {
     "entered_review_mode": _review,
     "exited_review_mode": _review,
     "patch_apply_end": _patch_applied,
+    "item_completed": _item_completed,
     "sub_agent_activity": _sub_agent,
 }

@@ -14,6 +14,8 @@ from intake.readers.codex import CodexReader
 from intake.readers.summary import SessionSummary, SummaryFold
 
 THREAD = "019f15f7-0000-7000-8000-000000000001"
+CHILD = "019f15f7-0000-7000-8000-00000000000c"
+FORK = "019f15f7-0000-7000-8000-00000000000f"
 START = datetime(2026, 3, 2, 10, tzinfo=UTC)
 NOW = datetime(2026, 3, 3, tzinfo=UTC)
 
@@ -115,6 +117,38 @@ class Rollout:
     @property
     def summary(self) -> SessionSummary:
         return summaries(self.read())[0]
+
+
+def parent_and_child(**meta: object) -> tuple[Rollout, Rollout]:
+    """A thread and a sub-thread of it. Synthetic: made from the format's definition, none was at hand."""
+    parent = Rollout()
+    turn = parent.start()
+    parent.user("Review the docs")
+    parent.call("call_1", "spawn_agent", message="Read docs/", agent_type="explorer")
+    parent.result("call_1", f'{{"agent_id": "{CHILD}", "nickname": "Gauss"}}')
+    parent.answer("On it.")
+    parent.event("task_complete", turn_id=turn)
+    spawn = {"parent_thread_id": THREAD, "depth": 1, "agent_nickname": "Gauss", "agent_role": "explorer"}
+    own = {"source": {"subagent": {"thread_spawn": spawn}}, "agent_role": "explorer", **meta}
+    child = Rollout(thread=CHILD, at=parent.at + timedelta(seconds=5), **own)
+    child.turn("Read docs/", "They are fine.")
+    return parent, child
+
+
+def fork_of(parent: Rollout, *, keeps_times: bool, is_named: bool, has_turns: bool) -> Rollout:
+    """A fork made an hour later, which copies all of its parent and goes on."""
+    named = {"forked_from_id": parent.thread} if is_named else {}
+    fork = Rollout(thread=FORK, at=parent.at + timedelta(hours=1), **named)
+    at = fork.rows[0]["timestamp"]
+    fork.rows += parent.rows if keeps_times else [{**row, "timestamp": at} for row in parent.rows]
+    fork.at += timedelta(seconds=20)
+    if has_turns:
+        fork.turn("Three", "Third.")
+    else:
+        fork.user("Three")
+        fork.answer("Third.")
+    fork.tokens((300, 0, 25), last=(50, 0, 5))
+    return fork
 
 
 def usage(input_: int, cached: int, output: int) -> dict[str, int]:

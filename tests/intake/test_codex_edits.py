@@ -107,3 +107,14 @@ def test_an_update_that_was_cut_is_told_as_far_as_it_goes() -> None:
     rollout.call("c1", "apply_patch", input="*** Begin Patch\n*** Update File: a.py\n@@\n-x\n+y")
     rollout.result("c1", DONE)
     assert rollout.only(EntryKind.FILE_EDIT).patch == "@@\n-x\n+y\n"
+
+
+def test_late_versions_tell_of_changed_files_when_an_item_is_completed() -> None:
+    rollout = Rollout()
+    rollout.item("custom_tool_call", name="apply_patch", call_id="c1", input=PATCH)
+    item = {"type": "FileChange", "id": "c1", "status": "completed"}
+    changes = {"/srv/old.txt": {"type": "delete", "content": "gone"}}
+    rollout.event("item_completed", item={**item, "changes": changes})
+    rollout.item("custom_tool_call_output", call_id="c1", output=DONE)
+    rollout.event("item_completed", item={**item, "id": "c2", "status": "declined", "changes": changes})
+    assert patched(rollout) == [("/srv/old.txt", "gone", "", False, {"deleted": True})]

@@ -252,3 +252,30 @@ def test_a_session_says_where_it_ran_and_keeps_no_password_of_an_address() -> No
         "D:\\shop",
     )
     assert first.version == "0.142.4"
+
+
+def test_a_session_that_is_one_document_is_read() -> None:
+    items = [
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello"}]},
+        {"type": "function_call", "name": "shell", "arguments": "{}", "call_id": "c1"},
+        {
+            "type": "function_call_output",
+            "call_id": "c1",
+            "output": '{"output":"ok","metadata":{"exit_code":0}}',
+        },
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]},
+    ]
+    session = {"id": THREAD, "timestamp": "2025-04-20T10:00:00.000Z", "instructions": ""}
+    data = json.dumps({"session": session, "items": items}, indent=2).encode()
+    found = detect(io.BytesIO(data))
+    assert found is not None
+    assert found.key == "codex"
+    (record,) = read(data)
+    assert record.session_id == THREAD
+    assert [entry.kind.value for entry in record.entries] == [
+        "message",
+        "tool_call",
+        "tool_result",
+        "message",
+    ]
+    assert len({entry.native_id for entry in record.entries}) == 4

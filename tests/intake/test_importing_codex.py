@@ -11,14 +11,11 @@ from chats.models import Chat
 from intake.reports import FileOutcome
 from tasks.models import BackgroundTask
 from tests.factories.workspace import MembershipFactory
-from tests.intake.codex_records import START, THREAD, Rollout, iso
+from tests.intake.codex_records import CHILD, FORK, START, THREAD, Rollout, fork_of, iso, parent_and_child
 from tests.intake.imports import run, write
 from workspace.models import Membership
 
 pytestmark = pytest.mark.django_db
-
-CHILD = "019f15f7-0000-7000-8000-00000000000c"
-FORK = "019f15f7-0000-7000-8000-00000000000f"
 
 
 @pytest.fixture
@@ -55,22 +52,6 @@ def test_a_rollout_that_grew_adds_only_what_is_new(member, tmp_path):
     (report,) = run(member, write(file, rollout))
     assert report.outcome == FileOutcome.GROWN
     assert texts(Chat.objects.get()) == ["One", "First.", "Two", "Second."]
-
-
-def parent_and_child(**meta: object) -> tuple[Rollout, Rollout]:
-    """A thread and a sub-thread of it. Synthetic: made from the format's definition, none was at hand."""
-    parent = Rollout()
-    turn = parent.start()
-    parent.user("Review the docs")
-    parent.call("call_1", "spawn_agent", message="Read docs/", agent_type="explorer")
-    parent.result("call_1", f'{{"agent_id": "{CHILD}", "nickname": "Gauss"}}')
-    parent.answer("On it.")
-    parent.event("task_complete", turn_id=turn)
-    spawn = {"parent_thread_id": THREAD, "depth": 1, "agent_nickname": "Gauss", "agent_role": "explorer"}
-    own = {"source": {"subagent": {"thread_spawn": spawn}}, "agent_role": "explorer", **meta}
-    child = Rollout(thread=CHILD, at=parent.at + timedelta(seconds=5), **own)
-    child.turn("Read docs/", "They are fine.")
-    return parent, child
 
 
 @pytest.mark.parametrize("first", ["parent", "child"])
@@ -118,22 +99,6 @@ def test_what_a_sub_thread_copied_of_its_parent_is_kept_as_records_alone(member,
     assert RawRecord.objects.count() == len(child.rows)
     run(member, write(tmp_path / "b.jsonl", parent))
     assert texts(Chat.objects.get()) == ["Review the docs", "On it."]
-
-
-def fork_of(parent: Rollout, *, keeps_times: bool, is_named: bool, has_turns: bool) -> Rollout:
-    """A fork made an hour later, which copies all of its parent and goes on."""
-    named = {"forked_from_id": parent.thread} if is_named else {}
-    fork = Rollout(thread=FORK, at=parent.at + timedelta(hours=1), **named)
-    at = fork.rows[0]["timestamp"]
-    fork.rows += parent.rows if keeps_times else [{**row, "timestamp": at} for row in parent.rows]
-    fork.at += timedelta(seconds=20)
-    if has_turns:
-        fork.turn("Three", "Third.")
-    else:
-        fork.user("Three")
-        fork.answer("Third.")
-    fork.tokens((300, 0, 25), last=(50, 0, 5))
-    return fork
 
 
 @pytest.mark.parametrize("keeps_times", [True, False])
