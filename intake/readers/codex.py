@@ -19,7 +19,7 @@ from intake.readers.codex_facts import facts_of_meta, facts_of_turn
 from intake.readers.codex_items import ITEM_TYPES, add_from_agent, read_item
 from intake.readers.codex_lineage import Lineage, Owner, Thread
 from intake.readers.codex_memory import Memory, Totals
-from intake.readers.fields import Object, name_of, object_of, objects_of, text_of
+from intake.readers.fields import Object, name_of, number_of, object_of, objects_of, text_of
 from intake.readers.jsonl import Decoded, Splitter
 from intake.readers.meaning import Meaning, capped_time
 
@@ -115,17 +115,18 @@ class CodexReader:
     def _meaningful(self, base: ReadRecord, own: Thread, body: dict[str, JSON]) -> ReadRecord:
         kind, payload = _opened(body)
         written_at, late = capped_time(body, self._context.now, base.line)
+        number = number_of(body, "ordinal")
         owner = (
             self._lineage.meta(own, payload, written_at)
             if kind == "session_meta"
-            else self._lineage.owner(own, payload, written_at)
+            else self._lineage.owner(own, payload, written_at, number)
         )
         # A sub-thread's copies are what it was told of its parent's work; the parent tells that itself.
         is_context = owner.is_copied and bool(own.parent)
         key = own.key if is_context else owner.thread.key
         at = min(owner.at, self._context.now) if owner.at else None
         meaning = Meaning(
-            self._keys.key_of(kind, payload, owner.thread.id), base.ordinal, base.line, at, problems=late
+            self._keys.key_of(kind, payload, owner.thread, number), base.ordinal, base.line, at, problems=late
         )
         facts = self._read(kind, payload, meaning, owner)
         record_type = f"{kind}/{text_of(payload, 'type')}".rstrip("/")[:60]
@@ -211,20 +212,23 @@ class _Keys:
 
     A copy in a fork has new times and, in some versions, ids that the original lacks. So neither counts here,
     but type, role, the ids of call and turn, the length of the text, and the place among the records of the
-    thread that look alike. Of those the last `limit` sorts are remembered.
+    thread that look alike. Of those the last `limit` sorts are remembered. Where threads are not copied but
+    may go on in another file, records have a number, which counts too.
     """
 
     def __init__(self, limit: int) -> None:
         self._counts: OrderedDict[tuple[str, ...], int] = OrderedDict()
         self._limit = limit
 
-    def key_of(self, kind: str, payload: Object, thread: str) -> str:
+    def key_of(self, kind: str, payload: Object, thread: Thread, number: int | None) -> str:
         look = [kind, *(text_of(payload, key) for key in _TELLING)]
+        if thread.is_paginated and number is not None:
+            look.append(f"no{number}")
         look = [text for text in look if 0 < len(text) <= 60]
         texts = [content_text(payload.get(key)) for key in ("content", "summary", "message", "text")]
         look.append(str(sum(map(len, texts))))
-        count = self._counts.pop((thread, *look), 0) + 1
-        self._counts[thread, *look] = count
+        count = self._counts.pop((thread.id, *look), 0) + 1
+        self._counts[thread.id, *look] = count
         if len(self._counts) > self._limit:
             self._counts.popitem(last=False)
         return f"#{':'.join(look)}:{count}"

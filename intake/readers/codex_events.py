@@ -10,6 +10,7 @@ from audit.entries import EntryKind
 from intake.readers.base import Problem, Severity, TurnHint, TurnState
 from intake.readers.claude_texts import TextClass, naming
 from intake.readers.codex_agents import hint_of_activity
+from intake.readers.codex_completed import read_completed
 from intake.readers.codex_items import add_edit, add_prompt
 from intake.readers.codex_memory import Call, Memory, Totals
 from intake.readers.codex_patches import read_changes
@@ -147,13 +148,11 @@ def _review(event: Object, meaning: Meaning, memory: Memory) -> None:
 
 
 def _item_completed(event: Object, meaning: Meaning, memory: Memory) -> None:
-    """What late versions write of an item; of most kinds a response item says the same."""
     item = object_of(event, "item")
-    kind = text_of(item, "type")
-    if kind == "FileChange":
+    if text_of(item, "type") == "FileChange":
         _patch_applied({**item, "call_id": item.get("id")}, meaning, memory)
-    elif kind == "Plan" and text_of(item, "text").strip():
-        meaning.add(EntryKind.SYSTEM, 0, role="system", text=f"Plan:\n\n{text_of(item, 'text')}")
+    else:
+        read_completed(item, meaning, memory)
 
 
 def _patch_applied(event: Object, meaning: Meaning, memory: Memory) -> None:

@@ -19,7 +19,11 @@ _PAUSE = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """A thread as its `session_meta` tells of it. `root` and `parent` are of a sub-thread, else ""."""
+    """A thread as its `session_meta` tells of it. `root` and `parent` are of a sub-thread, else "".
+
+    `is_paginated`: its records are numbered, and a fork refers to them instead of copying. `starts_at` is the
+    number of a sub-thread's own first record, where it says so; those before are its parent's.
+    """
 
     id: str
     begun_at: datetime | None = None
@@ -27,7 +31,8 @@ class Thread:
     root: str = ""
     forked_from: str = ""
     role: str = ""
-    nickname: str = ""
+    is_paginated: bool = False
+    starts_at: int | None = None
 
     @classmethod
     def of(cls, meta: Object, written_at: datetime | None) -> "Thread":
@@ -35,7 +40,8 @@ class Thread:
         source = object_of(object_of(meta, "source"), "subagent")
         spawn = object_of(source, "thread_spawn") or source
         is_agent = "subagent" in object_of(meta, "source") or text_of(meta, "thread_source") == "subagent"
-        forked_from = text_of(meta, "forked_from_id")[:200]
+        base = text_of(object_of(meta, "history_base"), "thread_id")
+        forked_from = (text_of(meta, "forked_from_id") or base)[:200]
         parent = text_of(meta, "parent_thread_id") or text_of(spawn, "parent_thread_id")
         parent = (parent or (forked_from if is_agent else ""))[:200]
         root = text_of(meta, "session_id")[:200]
@@ -46,7 +52,8 @@ class Thread:
             root=root if parent and root not in ("", own) else parent,
             forked_from="" if forked_from == own else forked_from,
             role=(text_of(meta, "agent_role") or text_of(spawn, "agent_role"))[:200],
-            nickname=(text_of(meta, "agent_nickname") or text_of(spawn, "agent_nickname"))[:200],
+            is_paginated=text_of(meta, "history_mode") == "paginated",
+            starts_at=number_of(meta, "subagent_history_start_ordinal"),
         )
 
     @property
@@ -101,7 +108,10 @@ class Lineage:
         self._turn_at = None
         return Owner(thread, is_copied=True, at=thread.begun_at)
 
-    def owner(self, own: Thread, payload: Object, at: datetime | None) -> Owner:
+    def owner(self, own: Thread, payload: Object, at: datetime | None, number: int | None) -> Owner:
+        """Whose another record is; `number` is its own, where records have one."""
+        if own.starts_at is not None and number is not None:
+            return Owner(own, is_copied=number < own.starts_at, at=at)
         last, self._last_at = self._last_at, at or self._last_at
         if not self._is_copying:
             return Owner(own, is_copied=False, at=at)

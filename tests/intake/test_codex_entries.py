@@ -279,3 +279,25 @@ def test_a_session_that_is_one_document_is_read() -> None:
         "message",
     ]
     assert len({entry.native_id for entry in record.entries}) == 4
+
+
+def test_late_versions_tell_some_things_only_by_completed_items() -> None:
+    rollout = Rollout(history_mode="paginated")
+    rollout.user("Go")
+    rollout.event("item_completed", item={"type": "Reasoning", "id": "r1", "summary_text": ["Hm"]})
+    rollout.item("reasoning", summary=[])
+    message = {"type": "AgentMessage", "id": "m1", "content": [{"type": "Text", "text": "Done."}]}
+    rollout.event("item_completed", item=message)
+    rollout.item("message", role="assistant", content=[{"type": "output_text", "text": "Done."}])
+    rollout.call("c1", "exec_command", cmd="ls")
+    rollout.result("c1", "Exit code: 0\nOutput:\nok")
+    for call_id, code in (("c1", 0), ("inner", 3)):
+        command = {"type": "CommandExecution", "id": call_id, "command": ["make"], "exit_code": code}
+        rollout.event("item_completed", item={**command, "aggregated_output": "boom"})
+    rollout.event("item_completed", item={"type": "Plan", "id": "p1", "text": "First this"})
+    rollout.event("task_complete")
+    assert said(rollout.read()) == ["Go", "Done."]
+    assert rollout.only(EntryKind.THINKING).text == "Hm"
+    results = [(entry.call_id, entry.text, entry.is_error) for entry in rollout.all(EntryKind.TOOL_RESULT)]
+    assert results == [("c1", "ok", False), ("inner", "boom", True)]
+    assert rollout.only(EntryKind.SYSTEM).text == "Plan:\n\nFirst this"

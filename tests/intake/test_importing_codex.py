@@ -151,3 +151,40 @@ def test_a_fork_of_a_fork_leaves_each_thread_its_own(member, tmp_path):
         "Three": ["Three", "Third."],
         "Five": ["Five", "Fifth."],
     }
+
+
+def numbered(rollout: Rollout, first: int = 0) -> Rollout:
+    for number, row in enumerate(rollout.rows, first):
+        row["ordinal"] = number
+    return rollout
+
+
+def test_a_thread_that_goes_on_in_another_file_loses_none_of_its_records(member, tmp_path):
+    first = Rollout(history_mode="paginated")
+    first.turn("Same", "Yes.")
+    base = {"thread_id": THREAD, "end_ordinal_exclusive": len(first.rows)}
+    second = Rollout(at=first.at, history_mode="paginated", history_base=base)
+    second.turn("Same", "Yes.")
+    write(tmp_path / "a.jsonl", numbered(first))
+    write(tmp_path / "b.jsonl", numbered(second, len(first.rows)))
+    run(member, tmp_path)
+    assert texts(Chat.objects.get()) == ["Same", "Yes.", "Same", "Yes."]
+    assert not TranscriptEntry.objects.filter(kind="system").exists()
+
+
+def test_a_fork_that_refers_to_its_origin_says_so_and_copies_nothing(member, tmp_path):
+    fork = Rollout(thread=FORK, history_mode="paginated", history_base={"thread_id": THREAD})
+    fork.turn("Three", "Third.")
+    run(member, write(tmp_path / "a.jsonl", numbered(fork, 7)))
+    chat = Chat.objects.get()
+    assert texts(chat) == ["Three", "Third."]
+    assert TranscriptEntry.objects.get(kind="system").text == f"Forked from session {THREAD}"
+
+
+def test_a_sub_thread_that_says_where_it_begins_is_taken_by_its_word(member, tmp_path):
+    parent, child = parent_and_child(parent_thread_id=THREAD, subagent_history_start_ordinal=3)
+    told = [row for row in parent.rows if row["type"] == "response_item"][:2]
+    child.rows[1:1] = [{**row, "timestamp": child.rows[1]["timestamp"]} for row in told]
+    run(member, write(tmp_path / "a.jsonl", numbered(child)))
+    assert texts(BackgroundTask.objects.get()) == ["Read docs/", "They are fine."]
+    assert RawRecord.objects.count() == len(child.rows)
