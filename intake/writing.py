@@ -63,7 +63,8 @@ class Writer:
         keys = {key for key in batch.buffers if key in self._summaries}
         if batch.is_last:
             keys |= {key for key in self._summaries if self._is_unsettled(key)}
-        with one_redactor(self.run.tenant_id), transaction.atomic():
+        # In this order: a sweep waits for the transaction that a redactor was made in.
+        with transaction.atomic(), one_redactor(self.run.tenant_id):
             self._rows.clear()
             self._lock({session_id for session_id, _ in keys})
             for key in sorted(keys, key=self._depth):
