@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -22,8 +22,11 @@ READY_SECONDS = 60
 
 
 @contextmanager
-def run_server(log: Path) -> Iterator[str]:
-    """Yields the address of a daphne that serves pages and static files until the block ends."""
+def run_server(log: Path, *, in_child: Callable[[], None] | None = None) -> Iterator[str]:
+    """Yields the address of a daphne that serves pages and static files until the block ends.
+
+    `in_child` runs in its process before anything else.
+    """
     call_command("collectstatic", interactive=False, verbosity=0)
     name = quote(str(connection.settings_dict["NAME"]))
     database_url = urlsplit(read_database_url())._replace(path=f"/{name}").geturl()
@@ -44,6 +47,7 @@ def run_server(log: Path) -> Iterator[str]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            preexec_fn=in_child,
         )
         try:
             address = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,0 +1,77 @@
+"""A real Celery worker on the database of the test run and on real Valkey."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import redis
+from django.conf import settings
+from django.db import connection
+
+from config.environment import BASE_DIR, read_database_url
+from tests.config.processes import eventually
+
+READY_SECONDS = 60
+
+
+@dataclass
+class Worker:
+    process: subprocess.Popen[bytes]
+
+    def kill(self) -> None:
+        """Kill -9, the process that leads and the one that works, at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=20)
+
+
+def environment() -> dict[str, str]:
+    """That of a process beside the test: its database, its broker."""
+    name = quote(str(connection.settings_dict["NAME"]))
+    database_url = urlsplit(read_database_url())._replace(path=f"/{name}").geturl()
+    return {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings_test", "DATABASE_URL": database_url}
+
+
+@contextmanager
+def run_worker(log: Path, *, level: str = "WARNING") -> Iterator[Worker]:
+    """A worker of the queue `intake` that takes one job at a time; it is killed when the block ends."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "celery", "--quiet", "--skip-checks", "--app", "config.worker"),
+                *("worker", "--queues", "intake,default", "--concurrency", "1", "--loglevel", level),
+                *("--without-gossip", "--without-mingle", "--hostname", "kept-apart@%h"),
+            ],
+            cwd=BASE_DIR,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    worker = Worker(process)
+    try:
+        eventually(lambda: client().get("heartbeat:worker:intake"), seconds=READY_SECONDS)
+        yield worker
+    finally:
+        if process.poll() is None:
+            worker.kill()
+        client().delete("heartbeat:worker:intake", "heartbeat:worker:default")
+
+
+def client() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL)
+
+
+def forget_jobs() -> None:
+    """Leave no job of a test to the next one."""
+    names = [name for pattern in ("intake*", "default*", "unacked*") for name in client().scan_iter(pattern)]
+    if names:
+        client().delete(*names)
