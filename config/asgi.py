@@ -1,4 +1,4 @@
-"""The web part: /healthz and static files are answered here, the rest by Django."""
+"""The web part: /healthz and static files are answered here, the rest by Django; websockets by the hub."""
 
 from __future__ import annotations
 
@@ -42,6 +42,9 @@ def with_static_files(application: Application) -> Application:
 
 keep_bodies_in_memory()
 django_application = with_static_files(get_asgi_application())
+# Django is set up from here on.
+from sessions_app.routing import websocket_application  # noqa: E402
+
 health = HealthApplication()
 
 
@@ -52,4 +55,4 @@ async def http(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await django_application(scope, without_large_body(scope, receive), send)
 
 
-application = ProtocolTypeRouter({"http": http})
+application = ProtocolTypeRouter({"http": http, "websocket": websocket_application})

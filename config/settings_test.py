@@ -7,7 +7,7 @@ from config.environment import BASE_DIR, choose_redis_database, make_broker_url,
 os.environ.setdefault("DATA_DIR", str(BASE_DIR / ".data-test"))
 
 from config.settings import *  # noqa: F403
-from config.settings import CHANNEL_LAYERS, CHANNELS_SOCKET_TIMEOUT_SECONDS, REDIS_URL
+from config.settings import CHANNEL_LAYERS, CHANNELS_SOCKET_TIMEOUT_SECONDS, DATABASES, REDIS_URL
 
 # Test runners side by side share one server: Django gives each a database of its own, we a number.
 _runner = os.environ.get("PYTEST_XDIST_WORKER", "")
@@ -20,6 +20,9 @@ if _runner:
 
 # Where the server of the browser tests finds its files; each runner collects its own.
 STATIC_ROOT = STATIC_ROOT.with_name(f"static-{_runner or 'alone'}")  # noqa: F405
+
+# Tests of the ASGI application have a thread for each request and no pool: none may keep its connection.
+DATABASES["default"]["CONN_MAX_AGE"] = 0
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {

@@ -24,7 +24,7 @@ def draw_row(row: SessionRow, place: str = "") -> SafeString:
     return mark_safe(  # noqa: S308 - made of literals and escaped texts
         f'<li class="row" id="{place}row-{row.kind}-{row.id}" data-session="{row.key}" data-tone="{row.tone}"'
         f' data-live="{"true" if row.is_live else "false"}" data-owner="{row.owner_id}"'
-        f' data-version="{row.version}"{_awaits(row)}>\n'
+        f' data-version="{row.version}" data-order="{row.order_key}"{_awaits(row)}>\n'
         f"{draw_evidence(row)}\n"
         f'<span class="row-kind" title="{escape(row.kind_label)}">{icon(row.kind_icon)}'
         f'<span class="sr-only">{escape(row.kind_label)}</span></span>\n'

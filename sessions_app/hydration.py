@@ -14,7 +14,7 @@ from sessions_app.registry import get_kind
 from sessions_app.sql import Sql, all_of, any_of, fetch, union
 from workspace.models import Initiative, Plan, Tenant, User
 
-__all__ = ["present_rows"]
+__all__ = ["SessionKey", "present_rows"]
 
 #: Kind and id: what names a session.
 type SessionKey = tuple[str, uuid.UUID]

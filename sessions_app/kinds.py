@@ -10,7 +10,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -52,6 +52,8 @@ ANY_MEMBER = "members"
 
 #: Stands in an address for the key of its session until that is known.
 NO_KEY = str(uuid.UUID(int=0))
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Tone(StrEnum):
@@ -183,6 +185,7 @@ class SessionRow:
     status_icon: str
     tone: str
     is_live: bool
+    is_folded: bool
     liveness: str
     liveness_since: datetime | None
     waiting_on: str
@@ -208,6 +211,12 @@ class SessionRow:
     @property
     def key(self) -> str:
         return f"{self.kind}:{self.id}"
+
+    @property
+    def order_key(self) -> str:
+        """Text that sorts as the list does, the largest first: band, last change, id."""
+        micros = (self.changed_at - EPOCH) // timedelta(microseconds=1)
+        return f"{self.is_live:d}{micros:017d}{self.id.hex}"
 
 
 class SessionKind(ABC):
@@ -355,6 +364,7 @@ class SessionKind(ABC):
             status_icon=info.icon,
             tone=info.tone,
             is_live=self.is_live(obj, moment),
+            is_folded=obj.is_folded,
             liveness=liveness,
             liveness_since=liveness_since,
             waiting_on=waiting_on,

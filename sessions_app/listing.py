@@ -21,10 +21,11 @@ from sessions_app.kinds import Moment, SessionRow
 from sessions_app.names import FACET_LABELS, TONE_LABELS, UPDATED_LABELS
 from sessions_app.parameters import BadParameter, read_parameters
 from sessions_app.registry import all_kinds
+from sessions_app.revs import current_rev
 from workspace.access import MemberRequest
 from workspace.models import Initiative, Plan
 
-__all__ = ["render_list"]
+__all__ = ["render_list", "summarise"]
 
 TAB_LABELS = {"": "All", "needs-you": "Needs you", "active": "Active", "failed": "Failed"}
 QUIET = {
@@ -67,7 +68,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """What `sessions_app/session_list.html` takes as `page`."""
+    """What `sessions_app/session_list.html` takes as `page`.
+
+    `rev` was read before all else, "" if it is not known; `query` asks for the same list elsewhere.
+    """
 
     title: str
     url: str
@@ -88,6 +92,8 @@ class ListPage:
     quiet_text: str
     is_partial: bool
     within: str
+    rev: str
+    query: str
 
 
 def render_list(
@@ -124,6 +130,11 @@ def render_list(
     return response
 
 
+def summarise(counts: queries.ListCounts) -> str:
+    """The line below the heading."""
+    return f"{counts.live} active, {counts.rest} other"
+
+
 def _render_bad(request: MemberRequest, bad: BadParameter) -> HttpResponse:
     """A page that names what is wrong; for htmx a notice at the filters, the list left as it is."""
     problem = {"parameter": bad.parameter, "message": bad.reason, "clear_url": request.path}
@@ -152,12 +163,14 @@ class _Builder:
         self.path, self.title, self.asked, self.cursor, self.place = request.path, title, asked, cursor, place
         self.filters = queries.within(place, asked) if place else asked
         self.moment = Moment.of(self.tenant, timezone.now())
+        self.rev = ""
 
     def rows_only(self) -> ListPage:
         """The page without what stands above the rows: no counts, no facets."""
         return self._build(counts=None, facets=())
 
     def whole(self) -> ListPage:
+        self.rev = current_rev(self.tenant.pk)
         counts = queries.count_list(tenant=self.tenant, filters=self.filters, moment=self.moment)
         facets = list_facets(tenant=self.tenant, filters=self.filters, moment=self.moment, me=self.user)
         place = PLACES[type(self.place)] if self.place else ""
@@ -169,7 +182,7 @@ class _Builder:
         return ListPage(
             title=self.title,
             url=self.path,
-            summary=f"{counts.live} active, {counts.rest} other" if counts and groups else "",
+            summary=summarise(counts) if counts and groups else "",
             tabs=self._tabs(counts),
             kinds=self._kinds(),
             q=" ".join(self.asked.words),
@@ -189,6 +202,8 @@ class _Builder:
             quiet_text=QUIET.get(self.asked.tab, ""),
             is_partial=found.is_partial,
             within=PLACES[type(self.place)] if self.place else "",
+            rev=self.rev,
+            query=self.filters.query(),
         )
 
     def _url(self, filters: Filters, cursor: str = "") -> str:

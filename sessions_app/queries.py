@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sessions_app.bands import Band
-from sessions_app.branches import BANDS, branches_of
+from sessions_app.branches import BANDS, branches_of, whole_of
 from sessions_app.counting import CAP, Count, count_capped
 from sessions_app.cursors import Cursor, Direction
 from sessions_app.filters import TABS, Filters
-from sessions_app.hydration import present_rows
+from sessions_app.hydration import SessionKey, present_rows
 from sessions_app.kinds import Moment, SessionRow
 from sessions_app.registry import get_kind
 from sessions_app.sampling import sample
 from sessions_app.search import find_keys
-from sessions_app.sql import Sql, fetch
+from sessions_app.sql import Sql, any_of, fetch, union
 from sessions_app.walking import Key, Walk, walk
 from workspace.models import Initiative, Plan, Tenant
 
@@ -26,6 +27,7 @@ __all__ = [
     "PAGE_SIZE",
     "ListCounts",
     "Page",
+    "belonging",
     "count_list",
     "page",
     "row",
@@ -117,6 +119,21 @@ def rows_of(
 ) -> dict[tuple[str, uuid.UUID], SessionRow]:
     """The rows of these (kind, id) that the tenant has; the number of queries does not grow with them."""
     return present_rows(tenant, keys, moment)
+
+
+def belonging(
+    *, tenant: Tenant, filters: Filters, moment: Moment, keys: Iterable[SessionKey]
+) -> set[SessionKey]:
+    """Those of the keys that the whole list holds, on whichever page: one query."""
+    asked: dict[str, list[uuid.UUID]] = defaultdict(list)
+    for kind, session_id in keys:
+        asked[kind].append(session_id)
+    parts = [
+        branch.select(("kind", "id"), direction=None, also=[any_of("id", asked[branch.kind.key])])
+        for branch in whole_of(tenant.pk, filters, moment)
+        if branch.kind.key in asked
+    ]
+    return {(kind, session_id) for kind, session_id in fetch(union(parts))}
 
 
 def count_list(*, tenant: Tenant, filters: Filters, moment: Moment) -> ListCounts:

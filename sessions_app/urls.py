@@ -1,11 +1,13 @@
 from django.urls import path
 
-from sessions_app import acting, groups, views
+from sessions_app import acting, groups, standing, views
 
 app_name = "sessions_app"
 
 urlpatterns = [
     path("w/<slug:workspace>/sessions/", views.session_list, name="session-list"),
+    path("w/<slug:workspace>/sessions/changes/", standing.session_changes, name="session-changes"),
+    path("w/<slug:workspace>/sessions/standing/", standing.session_standing, name="session-standing"),
     path(
         "w/<slug:workspace>/sessions/<slug:kind>/<uuid:session_id>/action/",
         acting.session_action,

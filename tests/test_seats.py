@@ -131,6 +131,8 @@ ROUTES: dict[str, Route] = {
         lambda world: {}, method="post", owner=302, teammate=302, viewer=302, stranger=302, anonymous=302
     ),
     "sessions_app:session-list": Route(in_workspace()),
+    "sessions_app:session-changes": Route(in_workspace(), data=lambda world: {"since": "0-0"}),
+    "sessions_app:session-standing": Route(in_workspace()),
     "sessions_app:session-action": Route(
         ends_a_chat,
         method="post",

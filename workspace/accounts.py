@@ -15,6 +15,7 @@ from django.db import transaction
 
 from audit.services import record
 from sessions_app.kinds import IllegalMove
+from sessions_app.live import announce_access
 from workspace.actors import Actor
 from workspace.models import Membership, User
 from workspace.services import create_sign_in_link
@@ -51,6 +52,7 @@ def set_password(*, user_id: uuid.UUID, password: str | None, actor: Actor) -> U
     user.set_password(password)
     user.save(update_fields=["password"])
     _record(user, "set_password" if password else "remove_password", actor, {})
+    announce_access()
     return user
 
 
@@ -68,6 +70,7 @@ def deactivate_user(*, user_id: uuid.UUID, actor: Actor) -> User:
     user.is_active = False
     user.save(update_fields=["is_active"])
     _record(user, "deactivate_user", actor, {"is_active": (True, False)})
+    announce_access()
     return user
 
 

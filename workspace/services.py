@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from audit.services import record
 from sessions_app.kinds import IllegalMove
+from sessions_app.live import announce_access
 from workspace.actors import SYSTEM, Actor
 from workspace.models import ApiToken, Initiative, Membership, Plan, Role, SignInLink, Tenant, User
 from workspace.records import create_record, lock_tenant
@@ -69,6 +70,7 @@ def suspend_tenant(*, tenant_id: uuid.UUID, actor: Actor, now: datetime | None =
     if tenant.suspended_at is not None:
         raise _illegal(tenant, "suspend_tenant", status="suspended", allowed="lift_suspension")
     _save_suspension(tenant, now or timezone.now(), action="suspend_tenant", actor=actor)
+    announce_access()
     return tenant
 
 
@@ -133,6 +135,7 @@ def remove_member(*, tenant_id: uuid.UUID, user: User, actor: Actor) -> None:
     _refuse_to_lose_the_last_admin(membership)
     _record_membership(membership, user, actor, "remove_member", membership.role, None)
     membership.delete()
+    announce_access()
 
 
 def _refuse_to_lose_the_last_admin(membership: Membership) -> None:

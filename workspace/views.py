@@ -10,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from sessions_app.live import announce_access
 from workspace.forms import SignInForm
 from workspace.models import Membership, Role, User
 from workspace.services import LinkRefused, consume_sign_in_link
@@ -51,6 +52,7 @@ def sign_in_link(request: HttpRequest, token: str) -> HttpResponse:
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     logout(request)
+    announce_access()
     return redirect("workspace:sign-in")
 
 

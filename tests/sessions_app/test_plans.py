@@ -22,6 +22,7 @@ from sessions_app.cursors import Cursor, Direction
 from sessions_app.facets import list_facets
 from sessions_app.filters import Filters
 from sessions_app.kinds import Moment
+from sessions_app.looking import changed_since, look
 from sessions_app.queries import count_list, page, row
 from sessions_app.registry import all_kinds
 from tests.sessions_app.plans import separate_database
@@ -167,6 +168,24 @@ def test_what_needs_a_member_is_one_cheap_query(place: Place, one_scan: int) -> 
     assert len(plans) == 1
     assert {"flowrun_attention", "task_attention"} <= used(plans)
     assert_in_proportion(plans, one_scan)
+
+
+def test_looking_for_changes_walks_the_live_rows_and_the_newest_and_no_more(
+    place: Place, moment: Moment
+) -> None:
+    since = moment.as_of - timedelta(minutes=1)
+    asked = [
+        lambda: look(place.tenant.pk, since, moment),
+        lambda: changed_since(place.tenant.pk, since, moment, limit=200),
+    ]
+    live = sum(
+        kind.model.objects.filter(kind.live_q(moment), tenant=place.tenant).count() for kind in all_kinds()
+    )
+    for action in asked:
+        (plan,) = plans_of(action)
+        assert used([plan]) >= {"chat_open", "chat_ended", "flowrun_live", "flowrun_rest", "task_live"}
+        assert not plan.scanned & TABLES
+        assert plan.rows_read <= live + 50
 
 
 def test_every_index_of_the_list_is_needed_by_some_query(place: Place, moment: Moment) -> None:
