@@ -72,13 +72,12 @@ def session_standing(request: MemberRequest) -> HttpResponse:
         return JsonResponse({"problem": f"at most {MOST_ROWS} rows"}, status=400)
     rev = current_rev(seat.tenant.pk)
     moment = Moment.of(seat.tenant, timezone.now())
-    found = {"tenant": seat.tenant, "filters": asked.filters, "moment": moment}
-    belonging = queries.belonging(**found, keys=keys)
+    belonging = queries.belonging(tenant=seat.tenant, filters=asked.filters, moment=moment, keys=keys)
     ops, _ = make_ops(seat.tenant, keys, moment)
     for op in ops:
         if op["op"] == "upsert":
             op["belongs"] = _read_key(op["id"]) in belonging
-    counts = queries.count_list(**found)
+    counts = queries.count_list(tenant=seat.tenant, filters=asked.filters, moment=moment)
     labels = Counts(
         tabs=[str(counts.tabs[tab or "all"]) for tab in ("", *TABS)],
         active=str(counts.live),

@@ -113,12 +113,8 @@ def admit(user: User, session_key: str, slug: str) -> tuple[Seat, Admission] | N
 def still_admitted(admissions: Collection[Admission], now: datetime) -> set[Admission]:
     """Those that hold: signed in, active, a member, the workspace open. One query for all of them."""
     asked = list(admissions)
-    columns = [
-        [admission.tenant_id for admission in asked],
-        [admission.user_id for admission in asked],
-        [admission.session_key for admission in asked],
-        [admission.stamp for admission in asked],
-    ]
+    tenants, people = [each.tenant_id for each in asked], [each.user_id for each in asked]
+    sessions, stamps = [each.session_key for each in asked], [each.stamp for each in asked]
     with connection.cursor() as cursor:
-        cursor.execute(STILL_ADMITTED, [*columns, now])
+        cursor.execute(STILL_ADMITTED, [tenants, people, sessions, stamps, now])
         return {asked[number - 1] for (number,) in cursor.fetchall()}

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from tests.browser.server import is_database_ours_alone
+from tests.config.processes import eventually
 from tests.factories.workspace import MembershipFactory
 from workspace.models import Membership
 
 
 @pytest.fixture
-def member(transactional_db: None) -> Membership:
+def member(transactional_db: None) -> Iterator[Membership]:
     """Somebody with a workspace; rows are committed, as the web part reads them from threads of its own."""
-    return MembershipFactory()
+    yield MembershipFactory()
+    # Those threads give their connections back when their work is done.
+    eventually(is_database_ours_alone)

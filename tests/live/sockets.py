@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from html import unescape
 from typing import Any
 
+from asgiref.testing import ApplicationCommunicator as BaseCommunicator
 from channels.testing import HttpCommunicator, WebsocketCommunicator
 from django.conf import settings
 from django.test import Client
@@ -43,6 +44,24 @@ def headers_of(
     return found
 
 
+class Unpatched(BaseCommunicator):
+    """Channels' communicators keep every connection to the database open; here threads of their own end."""
+
+    async def send_input(self, message: Any) -> Any:
+        return await BaseCommunicator.send_input(self, message)
+
+    async def receive_output(self, timeout: float = 1) -> Any:
+        return await BaseCommunicator.receive_output(self, timeout)
+
+
+class Knock(Unpatched, WebsocketCommunicator):
+    pass
+
+
+class Request(Unpatched, HttpCommunicator):
+    pass
+
+
 class Socket:
     """One open socket; `receive` acknowledges as a page does."""
 
@@ -69,7 +88,7 @@ class Socket:
 
 
 async def knock(path: str, headers: Headers) -> tuple[bool, WebsocketCommunicator]:
-    communicator = WebsocketCommunicator(application, path, headers=headers)
+    communicator = Knock(application, path, headers=headers)
     is_accepted, _ = await communicator.connect(timeout=PATIENCE_SECONDS)
     return is_accepted, communicator
 
@@ -154,7 +173,7 @@ class Model:
 
     async def _get(self, path: str) -> str:
         """Through the ASGI application: Django's own client would keep the context of every fragment."""
-        communicator = HttpCommunicator(application, "GET", path, headers=headers_of(self.client))
+        communicator = Request(application, "GET", path, headers=headers_of(self.client))
         answer = await communicator.get_response(timeout=PATIENCE_SECONDS)
         # Only then has the request given its connection to the database back.
         await communicator.wait(timeout=PATIENCE_SECONDS)
