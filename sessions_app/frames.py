@@ -13,6 +13,7 @@ from workspace.models import Tenant
 
 __all__ = ["Facets", "Frame", "Op", "Remove", "Signal", "Upsert", "encode", "make_ops"]
 
+
 class Facets(TypedDict):
     """What a page needs to know of a row beside how it looks."""
 

@@ -57,11 +57,11 @@ def run_server(log: Path, *, in_child: Callable[[], None] | None = None) -> Iter
             process.terminate()
             process.wait(timeout=20)
             # Its connections end a moment later: until then the database cannot be dropped.
-            eventually(_is_database_ours_alone)
+            eventually(is_database_ours_alone)
             connection.close()
 
 
-def _is_database_ours_alone() -> bool:
+def is_database_ours_alone() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
