@@ -62,6 +62,7 @@ def run_server(log: Path, *, in_child: Callable[[], None] | None = None) -> Iter
 
 
 def is_database_ours_alone() -> bool:
+    """Whether nobody but this process is connected to the database of the test run."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
