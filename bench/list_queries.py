@@ -75,7 +75,8 @@ def list_queries(ground: Ground) -> Iterator[Query]:
     yield page_of("needs_attention", Filters(tab="needs-you"))
     yield page_of("rare_status", none.with_value("status", "unknown"))
     yield page_of("text_rare", Filters(words=("nonesuch",)))
-    yield page_of("text_common", Filters(words=("error",)))
+    yield page_of("text_middling", Filters(words=("error",)))
+    yield page_of("text_common", Filters(words=("fix",)))
     chat = Chat.objects.filter(tenant=tenant).order_by("pk")[:1].get()
     yield make("one_row", lambda: row(tenant=tenant, kind="chat", session_id=chat.pk, moment=moment))
     count = {"tenant": tenant, "filters": none, "moment": moment}

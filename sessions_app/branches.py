@@ -82,6 +82,7 @@ def branches_of(
     """
     narrowing = _narrowing(filters)
     common = _common(tenant_id, filters, moment, but=narrowing)
+    common += [_is_in_text(word) for word in filters.words]
     values = _values(filters, narrowing)
     folds = (False, True) if filters.kind.wanted else (False,)
     for kind in filters.kinds_of(all_kinds()):
@@ -97,6 +98,7 @@ def branches_of(
 def whole_of(tenant_id: uuid.UUID, filters: Filters, moment: Moment) -> Iterator[Branch]:
     """Every row of the list, kind by kind, where no order is asked for: one read of an index for each."""
     common = _common(tenant_id, filters, moment, but="")
+    common += [_is_found_in_text(word) for word in filters.words]
     for kind in filters.kinds_of(all_kinds()):
         where = [*common]
         statuses = filters.statuses_of(kind)
@@ -137,11 +139,16 @@ def _common(tenant_id: uuid.UUID, filters: Filters, moment: Moment, *, but: str)
         where.append(Sql("changed_at >= %s", (since,)))
     if filters.updated_before:
         where.append(Sql("changed_at < %s", (filters.updated_before,)))
-    return where + [_holds(word) for word in filters.words]
+    return where
 
 
-def _holds(word: str) -> Sql:
-    """The word anywhere in the text, each of its characters meaning itself."""
+def _is_in_text(word: str) -> Sql:
+    """Said so that no index of words can answer it: rows are met in the order of the list, and looked at."""
+    return Sql("strpos(search_text, lower(%s)) > 0", (word,))
+
+
+def _is_found_in_text(word: str) -> Sql:
+    """The same through the index of words: each character of the word means itself."""
     plain = word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return Sql("search_text LIKE '%%' || lower(%s) || '%%'", (plain,))
 
@@ -157,23 +164,31 @@ def _conditions(
     wanted = filters.statuses_of(kind)
     for half in halves_of(kind, band, moment):
         left = half.statuses if wanted is None else wanted & half.statuses
-        if not left:
-            continue
-        where = _narrow_half(half) if is_narrow else (render(half.condition),)
-        groups = [left] if is_narrow else _by_tone(kind, left)
-        for group in groups if wanted is not None else ():
-            yield *where, any_of("status", group)
-        if wanted is None:
-            yield where
+        if is_narrow and left:
+            named = [any_of("status", left)] if wanted is not None else []
+            yield *_narrow_half(half), *named
+        elif wanted is None:
+            yield (render(half.condition),)
+        else:
+            for group in _by_tone(kind, left):
+                yield *_named_half(half), any_of("status", group)
 
 
 def _narrow_half(half: Half) -> tuple[Sql, ...]:
     """Said by `is_open` alone where that is enough: a status would lead to an index of all that is open."""
     if half.is_open is None:
         return (render(half.condition),)
-    where = Sql("is_open" if half.is_open else "NOT is_open")
+    return Sql("is_open" if half.is_open else "NOT is_open"), *_beside_status(half)
+
+
+def _named_half(half: Half) -> tuple[Sql, ...]:
+    """What is left to say where statuses of it are named: said twice, they seem to leave nothing."""
+    return (render(half.condition),) if half.is_open is None else _beside_status(half)
+
+
+def _beside_status(half: Half) -> tuple[Sql, ...]:
     rest = half.beside_open
-    return (where, render(rest)) if isinstance(rest, Q) else (where,)
+    return (render(rest),) if isinstance(rest, Q) else ()
 
 
 def _by_tone(kind: SessionKind, statuses: frozenset[str]) -> list[frozenset[str]]:

@@ -7,6 +7,7 @@ as long as everything else of a page (`docs/adr/0045-the-list-at-scale.md`).
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from html import escape
 
 from django.utils.safestring import SafeString, mark_safe
@@ -17,8 +18,12 @@ from sessions_app.templatetags.interface import icon, initials, when
 __all__ = ["draw_chips", "draw_evidence", "draw_progress", "draw_row", "draw_waiting"]
 
 
+@lru_cache(maxsize=2048)
 def draw_row(row: SessionRow, place: str = "") -> SafeString:
-    """The list item, complete; `place` begins its id where another list may stand on the same page."""
+    """The list item, complete; `place` begins its id where another list may stand on the same page.
+
+    Kept while the row stays as it is: nothing else goes into it.
+    """
     url, title, owner = escape(row.url), escape(row.title), escape(row.owner_name)
     chips = draw_chips(row)
     return mark_safe(  # noqa: S308 - made of literals and escaped texts

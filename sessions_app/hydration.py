@@ -12,12 +12,16 @@ from django.db.models import Model
 from sessions_app.kinds import Moment, SessionRow
 from sessions_app.registry import get_kind
 from sessions_app.sql import Sql, all_of, any_of, fetch, union
+from sessions_app.wide_rows import bare_object
 from workspace.models import Initiative, Plan, Tenant, User
 
 __all__ = ["SessionKey", "present_rows"]
 
 #: Kind and id: what names a session.
 type SessionKey = tuple[str, uuid.UUID]
+
+#: What a row names, each shown by the attribute of that name.
+REFERENCES: dict[str, type[Model]] = {"owner": User, "initiative": Initiative, "plan": Plan}
 
 NONE_AT_HAND: Mapping[SessionKey, Any] = {}
 
@@ -46,19 +50,16 @@ def present_rows(
 
 def _fill_references(tenant: Tenant, objects: list[Any]) -> None:
     """Put tenant, owner, initiative and plan where the objects' own attributes find them."""
-    owners: dict[Any, User] = {}
-    places: dict[str, dict[Any, Any]] = {"initiative": {}, "plan": {}}
+    named: dict[str, dict[Any, Any]] = {name: {} for name in REFERENCES}
     for what, key, name, email in fetch(_references_of(tenant, objects)):
-        if what == "owner":
-            owners[key] = User(id=key, name=name, email=email)
-        else:
-            places[what][key] = (Initiative if what == "initiative" else Plan)(id=key, name=name)
+        values = {"id": key, "name": name, **({"email": email} if what == "owner" else {})}
+        named[what][key] = bare_object(REFERENCES[what], values)
     for obj in objects:
         cache = obj._state.fields_cache
         cache["tenant"] = tenant
-        cache["owner"] = owners[obj.owner_id]
-        cache["initiative"] = places["initiative"].get(obj.initiative_id)
-        cache["plan"] = places["plan"].get(obj.plan_id)
+        cache["owner"] = named["owner"][obj.owner_id]
+        cache["initiative"] = named["initiative"].get(obj.initiative_id)
+        cache["plan"] = named["plan"].get(obj.plan_id)
 
 
 def _references_of(tenant: Tenant, objects: list[Any]) -> Sql | None:

@@ -183,12 +183,12 @@ class _Builder:
             title=self.title,
             url=self.path,
             summary=summarise(counts) if counts and groups else "",
-            tabs=self._tabs(counts),
-            kinds=self._kinds(),
+            tabs=self._tabs(counts) if counts else (),
+            kinds=self._kinds() if counts else (),
             q=" ".join(self.asked.words),
             kept=self._kept(facets),
             facets=facets,
-            chips=self._chips(facets),
+            chips=self._chips(facets) if counts else (),
             clear_url=self.path,
             all_url=self.path,
             groups=groups,
@@ -214,13 +214,13 @@ class _Builder:
         """The bands on this page; rows alone are counted only where a band begins among them."""
         shown = [(band, rows) for band, rows in ((Band.LIVE, found.live), (Band.REST, found.rest)) if rows]
         continued = {band for band, _ in shown[:1] if self._is_continued(band, found)}
+        by_band = {Band.LIVE: counts.live, Band.REST: counts.rest} if counts else {}
         if counts is None and any(band not in continued for band, _ in shown):
-            counts = queries.count_list(tenant=self.tenant, filters=self.filters, moment=self.moment)
+            by_band = queries.count_bands(tenant=self.tenant, filters=self.filters, moment=self.moment)
         groups = []
         for band, rows in shown:
             key, label = ("active", "Active") if band is Band.LIVE else ("rest", "Everything else")
-            count = (counts.live if band is Band.LIVE else counts.rest) if counts else ""
-            groups.append(Group(key, label, str(count), rows, band in continued))
+            groups.append(Group(key, label, str(by_band.get(band, "")), rows, band in continued))
         return groups
 
     def _is_continued(self, band: Band, found: queries.Page) -> bool:

@@ -81,10 +81,21 @@ def read_parameters(
     for name, values in params.lists():
         if filled := [value for value in values if value != ""]:
             given.setlist(name, filled)
+    # Most requests ask for the whole list or the next page of it: no form is made for them.
+    if given.keys() <= {"cursor"} and (plain := _read_place(given.getlist("cursor"))):
+        return plain
     filter_set = SessionFilterSet(
         given, Membership.objects.for_tenant(tenant_id), tenant_id=tenant_id, me_id=me_id, zone=zone
     )
     return filter_set.read(also=frozenset(also))
+
+
+def _read_place(texts: list[str]) -> ListRequest | None:
+    """The whole list, at a cursor if one is given; None for what the form is to complain about."""
+    try:
+        return ListRequest(Filters(), Cursor.decode(texts[0]) if texts else None) if len(texts) < 2 else None
+    except BadCursor:
+        return None
 
 
 class ManyField(forms.Field):

@@ -28,6 +28,7 @@ __all__ = [
     "ListCounts",
     "Page",
     "belonging",
+    "count_bands",
     "count_list",
     "page",
     "row",
@@ -149,6 +150,14 @@ def count_list(*, tenant: Tenant, filters: Filters, moment: Moment) -> ListCount
     tabs = {tab or "all": live + rest for tab, (live, rest) in halves.items()}
     tabs["active"] = halves[""][0]
     return ListCounts(counts[filters, Band.LIVE], counts[filters, Band.REST], tabs)
+
+
+def count_bands(*, tenant: Tenant, filters: Filters, moment: Moment) -> dict[Band, Count]:
+    """The groups of the list alone, counted as `count_list` does."""
+    if filters.words:
+        counts = _count_found(tenant, filters, moment)
+        return {Band.LIVE: counts.live, Band.REST: counts.rest}
+    return count_capped({band: [*branches_of(tenant.pk, filters, moment, (band,))] for band in BANDS})
 
 
 def _count_found(tenant: Tenant, filters: Filters, moment: Moment) -> ListCounts:
