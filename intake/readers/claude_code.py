@@ -258,8 +258,12 @@ def _session_of(value: JSON) -> str:
 
 def _original_of(value: JSON) -> tuple[str, str]:
     """The session and the record that a record of a fork was copied from; "" for one that is no copy."""
-    forked_from = object_of(value, "forkedFrom") if isinstance(value, dict) else {}
-    return text_of(forked_from, "sessionId"), text_of(forked_from, "messageUuid")
+    if not isinstance(value, dict):
+        return "", ""
+    original = object_of(value, "forkedFrom")
+    session_id = text_of(original, "sessionId")
+    is_own = session_id == text_of(value, "sessionId")
+    return ("", "") if is_own else (session_id, text_of(original, "messageUuid"))
 
 
 def _progress_hint(body: Object, agent_id: str, parent: str) -> ChildHint:

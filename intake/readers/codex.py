@@ -27,6 +27,7 @@ KEY = "codex"
 _HELD_BACK = 1_000
 _ID_AT_END = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE)
 _RECENT = 20_000
+_MOST_LOOKS = 100_000
 _ENVELOPES = frozenset(
     {"session_meta", "turn_context", "response_item", "event_msg", "compacted", "world_state",
      "inter_agent_communication", "inter_agent_communication_metadata", "token_usage_record", "state"}
@@ -34,7 +35,8 @@ _ENVELOPES = frozenset(
 # Kept as they are, with nothing in them to show.
 _SILENT = frozenset({"world_state", "inter_agent_communication_metadata", "token_usage_record", "state"})
 # Fields that tell records apart and hold ids or words of the format, never a text.
-_TELLING = ("type", "role", "call_id", "turn_id")
+_IDS = ("call_id", "turn_id")
+_TELLING = ("type", "role", *_IDS)
 
 
 def recognises(records: Sequence[JSON]) -> bool:
@@ -73,7 +75,7 @@ class CodexReader:
         self._lineage = Lineage()
         self._memories: dict[tuple[str, str], Memory] = {}
         self._totals = Totals()
-        self._keys = _Keys(_RECENT)
+        self._keys = _Keys()
         self._has_told_fork = False
 
     @property
@@ -212,13 +214,13 @@ class _Keys:
 
     A copy in a fork has new times and, in some versions, ids that the original lacks. So neither counts here,
     but type, role, the ids of call and turn, the length of the text, and the place among the records of the
-    thread that look alike. Of those the last `limit` sorts are remembered. Where threads are not copied but
-    may go on in another file, records have a number, which counts too.
+    thread that look alike: of those without an id a hundred thousand sorts are remembered. Where threads are
+    not copied but may go on in another file, records have a number, which counts too.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self) -> None:
         self._counts: OrderedDict[tuple[str, ...], int] = OrderedDict()
-        self._limit = limit
+        self._named: OrderedDict[tuple[str, ...], int] = OrderedDict()
 
     def key_of(self, kind: str, payload: Object, thread: Thread, number: int | None) -> str:
         look = [kind, *(text_of(payload, key) for key in _TELLING)]
@@ -227,10 +229,13 @@ class _Keys:
         look = [text for text in look if 0 < len(text) <= 60]
         texts = [content_text(payload.get(key)) for key in ("content", "summary", "message", "text")]
         look.append(str(sum(map(len, texts))))
-        count = self._counts.pop((thread.id, *look), 0) + 1
-        self._counts[thread.id, *look] = count
-        if len(self._counts) > self._limit:
-            self._counts.popitem(last=False)
+        # Ids crowd out what comes up again and again, were they counted together.
+        is_named = any(text_of(payload, key) for key in _IDS)
+        counts, limit = (self._named, _RECENT) if is_named else (self._counts, _MOST_LOOKS)
+        count = counts.pop((thread.id, *look), 0) + 1
+        counts[thread.id, *look] = count
+        if len(counts) > limit:
+            counts.popitem(last=False)
         return f"#{':'.join(look)}:{count}"
 
 

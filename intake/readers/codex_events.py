@@ -151,6 +151,8 @@ def _item_completed(event: Object, meaning: Meaning, memory: Memory) -> None:
     item = object_of(event, "item")
     if text_of(item, "type") == "FileChange":
         _patch_applied({**item, "call_id": item.get("id")}, meaning, memory)
+    elif text_of(item, "type") == "SubAgentActivity":
+        _sub_agent({**item, "event_id": item.get("id")}, meaning, memory)
     else:
         read_completed(item, meaning, memory)
 

@@ -9,6 +9,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from intake.readers import codex
 from intake.readers.base import ReadContext, ReadRecord, Severity
 from intake.readers.codex import CodexReader
 from tests.intake.codex_records import (
@@ -87,3 +88,14 @@ def test_a_rollout_whose_first_line_is_lost_is_known_by_its_name() -> None:
     lines = [json.dumps(row).encode() + b"\n" for row in rollout.rows]
     records = read(lines[0][:30] + b"\n" + b"".join(lines[1:]), name=f"rollout-2026-03-02T10-00-00-{THREAD}")
     assert {record.session_id for record in records} == {THREAD}
+
+
+def test_ids_do_not_crowd_out_the_count_of_what_looks_alike(monkeypatch) -> None:
+    monkeypatch.setattr(codex, "_RECENT", 3)
+    rollout = Rollout()
+    for number in range(6):
+        rollout.answer("Done.")
+        rollout.call(f"c{number}", "shell", command=["ls"])
+        rollout.result(f"c{number}", "ok")
+    found = ids(rollout.read())
+    assert len(set(found)) == len(found) == 18

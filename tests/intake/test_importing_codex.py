@@ -188,3 +188,16 @@ def test_a_sub_thread_that_says_where_it_begins_is_taken_by_its_word(member, tmp
     run(member, write(tmp_path / "a.jsonl", numbered(child)))
     assert texts(BackgroundTask.objects.get()) == ["Read docs/", "They are fine."]
     assert RawRecord.objects.count() == len(child.rows)
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_sub_thread_that_only_an_event_names_is_linked_to_the_call(member, tmp_path, late):
+    parent, child = parent_and_child()
+    parent.rows[6]["payload"]["output"] = '{"task_name": "/root/docs"}'
+    told = {"agent_thread_id": CHILD, "agent_path": "/root/docs", "kind": "started"}
+    if late:
+        parent.event("item_completed", item={"type": "SubAgentActivity", "id": "call_1", **told})
+    else:
+        parent.event("sub_agent_activity", event_id="call_1", **told)
+    run(member, write(tmp_path / "a.jsonl", parent), write(tmp_path / "b.jsonl", child))
+    assert BackgroundTask.objects.get().source_call_id == "call_1"
