@@ -25,6 +25,7 @@ COMMANDS_WITHOUT_SERVICES = frozenset(
         "findstatic",
         "help",
         "makemessages",
+        "redact",
         "run",
         "sendtestemail",
         "startapp",

@@ -5,5 +5,16 @@ from audit.redaction.engine import Redactor
 from audit.redaction.findings import Finding, Redacted
 from audit.redaction.needles import MIN_LENGTH, refusal
 from audit.redaction.pieces import is_too_deep
+from audit.redaction.streams import redact_stream
 
-__all__ = ["DETECTOR", "MIN_LENGTH", "Detector", "Finding", "Redacted", "Redactor", "is_too_deep", "refusal"]
+__all__ = [
+    "DETECTOR",
+    "MIN_LENGTH",
+    "Detector",
+    "Finding",
+    "Redacted",
+    "Redactor",
+    "is_too_deep",
+    "redact_stream",
+    "refusal",
+]

@@ -24,11 +24,12 @@ _CONTEXT_KEY = re.compile(r"[A-Za-z_][\w.-]{0,60}")
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """A part of a text: free, or covered by a label."""
+    """A part of a text: free, or so many characters that are covered by a label."""
 
     text: str = field(repr=False)
     label: Label | None = None
     turn: int = 0
+    size: int = 0
 
 
 class Buffer:
@@ -132,7 +133,7 @@ def _split(text: str, spans: Sequence[Span], turn: int) -> list[_Stretch]:
     for span in spans:
         if span.start > at:
             parts.append(_Stretch(text[at : span.start]))
-        parts.append(_Stretch("", span.label, turn))
+        parts.append(_Stretch("", span.label, turn, span.end - span.start))
         at = span.end
     if at < len(text):
         parts.append(_Stretch(text[at:]))
@@ -142,12 +143,15 @@ def _split(text: str, spans: Sequence[Span], turn: int) -> list[_Stretch]:
 def _assemble(stretches: Sequence[_Stretch]) -> Redacted:
     parts: list[str] = []
     findings: list[Finding] = []
-    at = 0
+    at = source = 0
     for stretch in stretches:
         label = stretch.label
         part = stretch.text if label is None else label.placeholder
+        source_end = source + (stretch.size or len(stretch.text))
         if label is not None and label.name:
-            findings.append(Finding(label.name, label.is_known, at, at + len(part), "", label.digest))
+            found = (label.name, label.is_known, at, at + len(part), "", label.digest, source, source_end)
+            findings.append(Finding(*found))
         parts.append(part)
         at += len(part)
+        source = source_end
     return Redacted("".join(parts), tuple(findings))

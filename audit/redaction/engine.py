@@ -14,6 +14,8 @@ from audit.redaction.known import Known, KnownSecrets, Label, Span, values_of
 from audit.redaction.pieces import Piece, TooDeepError, put_together, take_apart
 
 MAX_TEXT = 32 << 20
+#: The longest that rules look at, a private key, and the names before and behind.
+REACH = 40 << 10
 _BATCH = 4 << 20
 _ROUNDS = 6
 _REASONS = "failed|timed out|too large|too deep|did not settle"
@@ -42,6 +44,11 @@ class Redactor:
         self._mark_key = mark_key
         self._detector = detector
 
+    @property
+    def reach(self) -> int:
+        """How many characters of a text, on either side, may decide what is replaced at a place of it."""
+        return max(REACH, 2 * self._known.longest)
+
     def redact_text(self, text: str, field: str = "") -> Redacted:
         """The text as it may be stored. Redacting it once more changes nothing."""
         findings: list[Finding] = []
@@ -63,7 +70,7 @@ class Redactor:
         try:
             pieces = take_apart(value, self._has_numbers)
         except (TooDeepError, RecursionError):
-            withheld = _withheld("too deep", 0)
+            withheld = _withheld("too deep", "")
             return put_together("", iter([withheld]), False, field, findings), findings
         return put_together(value, self._redact(pieces), self._has_numbers, field, findings), findings
 
@@ -74,7 +81,7 @@ class Redactor:
     def _attempt(self, batch: Sequence[Piece]) -> Iterable[Redacted]:
         """Redact a batch. If it fails, each piece alone; what fails alone is withheld."""
         if any(len(piece.text) > MAX_TEXT for piece in batch):
-            return [_withheld("too large", _byte_size(piece.text)) for piece in batch]
+            return [_withheld("too large", piece.text) for piece in batch]
         try:
             return self._redact_batch(batch)
         except (KeyboardInterrupt, SystemExit):
@@ -82,7 +89,7 @@ class Redactor:
         except BaseException as error:  # a panic of native code is no Exception
             if len(batch) > 1:
                 return [result for piece in batch for result in self._attempt([piece])]
-            return [_withheld(_reason(error), _byte_size(batch[0].text))]
+            return [_withheld(_reason(error), batch[0].text)]
 
     def _redact_batch(self, batch: Sequence[Piece]) -> list[Redacted]:
         buffer = Buffer(batch)
@@ -146,16 +153,14 @@ def _characters(data: bytes, offsets: Collection[int]) -> dict[int, int]:
     return found
 
 
-def _withheld(reason: str, size: int) -> Redacted:
-    text = f"[UNSCANNED: {reason}, {size} bytes]"
-    return Redacted(text, (Finding(f"unscanned: {reason}", False, 0, len(text), "", ""),))
+def _withheld(reason: str, text: str) -> Redacted:
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    stands = f"[UNSCANNED: {reason}, {size} bytes]"
+    finding = Finding(f"unscanned: {reason}", False, 0, len(stands), "", "", 0, len(text))
+    return Redacted(stands, (finding,))
 
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, _UnsettledError):
         return "did not settle"
     return "timed out" if isinstance(error, TimeoutError) else "failed"
-
-
-def _byte_size(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

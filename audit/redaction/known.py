@@ -55,6 +55,7 @@ class KnownSecrets:
             label = Label(f"[{name}]", name, True, digest)
             labels.update(dict.fromkeys(needles(value), label))
         self._labels = list(labels.values())
+        self.longest = max(map(len, labels), default=0)
         self._machine = ahocorasick_rs.AhoCorasick(list(labels), store_patterns=False) if labels else None
 
     def __reduce__(self) -> str:

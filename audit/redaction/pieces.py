@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from audit.redaction.findings import Finding, Redacted
@@ -112,8 +112,7 @@ def put_together(
 
 
 def _placed(result: Redacted, path: str, findings: list[Finding]) -> str:
-    for found in result.findings:
-        findings.append(Finding(found.name, found.is_known, found.start, found.end, path, found.digest))
+    findings.extend(replace(found, field=path) for found in result.findings)
     return result.text
 
 

@@ -17,6 +17,7 @@ X = "[A-Fa-f0-9]"
 DOTS = "[A-Za-z0-9._-]"
 PADDED = "[A-Za-z0-9_=-]"
 
+_LONGEST = 16_384
 #: How much of a body must stand behind a head before anything looks at it.
 _TRIGGER_BODY = 12
 
@@ -46,10 +47,10 @@ class Rule:
     @property
     def pattern(self) -> str:
         """The whole credential, to be matched at its start."""
-        high = self.low if self.high < 0 else self.high
+        high = self.low if self.high < 0 else self.high or _LONGEST
         before = f"{self.body}{{{self.before}}}" if self.before else ""
-        end = "" if self.tail or not self.body or not high else f"(?!{self.body})"
-        body = f"{self.body}{{{self.low},{high or ''}}}" if self.body else ""
+        end = "" if self.tail or not self.body or not self.high else f"(?!{self.body})"
+        body = f"{self.body}{{{self.low},{high}}}" if self.body else ""
         return f"{self.guard}{before}{self.head}{body}{self.tail}{end}"
 
 

@@ -1,0 +1,148 @@
+"""`manage.py redact`: standard input to standard output without its credentials. Needs no database."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import hmac
+import io
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from audit.redaction import Finding, Redactor, redact_stream, refusal
+
+_READ = 1 << 18
+#: So many lines of JSON are redacted at once, or so many bytes of them.
+_LINES = 200
+_BATCH = 1 << 20
+_MAX_LINE = 16 << 20
+
+
+class Command(BaseCommand):
+    help = "Copies standard input to standard output with credentials replaced. Needs no database."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print where credentials stand, not the text")
+        parser.add_argument("--jsonl", action="store_true", help="the input is one JSON value a line")
+        parser.add_argument("--secrets", metavar="FILE.env", help="known secrets, NAME=value, one a line")
+
+    def handle(self, **options: Any) -> None:
+        redactor = Redactor(self._known(options["secrets"]), _mark_key())
+        output = io.TextIOWrapper(sys.stdout.buffer, "utf-8", "replace", newline="", write_through=False)
+        try:
+            parts = _lines_redacted if options["jsonl"] else _text_redacted
+            for text, reports in parts(redactor, sys.stdin.buffer):
+                if not options["json"]:
+                    output.write(text)
+                else:
+                    output.writelines(json.dumps(report) + "\n" for report in reports)
+            output.flush()
+        except BrokenPipeError:
+            sys.stderr.close()  # whoever reads has gone: nothing to say, and nobody to say it to
+        finally:
+            output.detach()
+
+    def _known(self, path: str | None) -> dict[str, str]:
+        if path is None:
+            return {}
+        try:
+            lines = Path(path).read_text(errors="replace").splitlines()
+        except OSError as error:
+            raise CommandError(f"{path} cannot be read: {error.strerror}") from None
+        known: dict[str, str] = {}
+        for name, value in _assignments(lines):
+            if reason := refusal(value):
+                self.stderr.write(f"{name} is not looked for: {reason}")
+            else:
+                known[name] = value
+        return known
+
+
+def _assignments(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """The names and values of an env file: comments, `export` and quotes around a value are no part of it."""
+    for line in lines:
+        name, sign, value = line.strip().removeprefix("export ").partition("=")
+        name, value = name.strip(), value.strip()
+        if not sign or not name or name.startswith("#"):
+            continue
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+            value = value[1:-1]
+        yield name, value
+
+
+def _mark_key() -> bytes:
+    """A key of this installation, so that one value has one mark in all that is redacted here."""
+    return hmac.new(settings.SECRET_KEY.encode(), b"redact command", hashlib.sha256).digest()
+
+
+def _text_redacted(redactor: Redactor, source: BinaryIO) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def read() -> Iterator[str]:
+        while data := source.read(_READ):
+            yield decoder.decode(data)
+        yield decoder.decode(b"", final=True)
+
+    for part in redact_stream(redactor, read()):
+        yield part.text, [_report(found) for found in part.findings]
+
+
+def _report(found: Finding) -> dict[str, Any]:
+    kind = "name" if found.is_known else "rule"
+    return {kind: found.name, "start": found.source_start, "end": found.source_end}
+
+
+def _lines_redacted(redactor: Redactor, source: BinaryIO) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Each line redacted, in order; one that is no JSON is redacted as text and comes out as a string."""
+    number = 0
+    for lines in _batches(source):
+        values = [_decoded(line) for line in lines]
+        redacted, findings = redactor.redact_json(values)
+        if isinstance(redacted, list):
+            reports = [_line_report(found, number) for found in findings]
+        else:  # one of them is nested too deeply: only that one is withheld
+            redacted, reports = [], []
+            for at, value in enumerate(values):
+                clean, findings = redactor.redact_json(value, field=f"/{at}")
+                redacted.append(clean)
+                reports.extend(_line_report(found, number) for found in findings)
+        number += len(lines)
+        yield "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in redacted), reports
+
+
+def _line_report(found: Finding, before: int) -> dict[str, Any]:
+    line, _, field = found.field[1:].partition("/")
+    return _report(found) | {"line": before + int(line) + 1, "field": f"/{field}" if field else ""}
+
+
+def _batches(source: BinaryIO) -> Iterator[list[bytes]]:
+    batch: list[bytes] = []
+    size = 0
+    while line := source.readline(_MAX_LINE):
+        batch.append(line)
+        size += len(line)
+        if len(batch) == _LINES or size > _BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _decoded(line: bytes) -> Any:
+    text = line.decode("utf-8", "replace").strip("\r\n\ufeff")
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
