@@ -5,6 +5,7 @@ there, and what stands before it is read backwards: quotes, the operator, what c
 """
 
 import re
+from dataclasses import dataclass
 
 from audit.redaction.values import (
     NONE,
@@ -18,14 +19,20 @@ from audit.redaction.values import (
     is_plain,
     is_random,
     is_uuid,
+    is_vendors,
     name_strength,
+    words_of,
 )
 
 MAX_VALUE = 4096
 #: How much of a long value is looked at to judge it.
 _JUDGED = 256
+#: A longer value behind a weak name is none.
+_LONG_KEY = 128
+_SHORT_QUERY = 12
 #: How far back a name, and the name of a pair, may stand.
 _BACK = 160
+_LONG_NAME = 30
 #: How much of a value a trigger matches.
 _HEAD = 6
 
@@ -47,7 +54,7 @@ _BLOCK = (
 )
 _TYPED = r"[ \t]*:?[ \t]*[A-Za-z][A-Za-z0-9_.?\[\]| ]*=[ \t]*"
 _PAIR = (
-    r"""\\*["'`]*[,;]?(?:\s|\\[rn])*[,;]?\s*\\*["']?(?:string)?(?:value|val|content|default)\\*["']?"""
+    r"""\\*["'`]*[,;]?(?:\s|\\[rn])*[,;{]?\s*\\*["']?(?:string)?(?:value|val|content|default)\\*["']?"""
     r"""[ \t]*[:=][ \t]*"""
 )
 
@@ -58,6 +65,7 @@ TRIGGERS = (
     f"{_NAME}{_TYPED}{_OPEN}{_VALUE}",
     f"{_NAME}{_PAIR}{_OPEN}{_VALUE}",
     f"-(?:[a-z0-9-]+)?{_WORD}[a-z0-9-]*[ \t]+{_OPEN}{_VALUE}",
+    f"env[ \t]+[a-z0-9_]*{_WORD}[a-z0-9_]*[ \t]+{_OPEN}{_VALUE}",
 )
 
 # What stands before a value, read backwards.
@@ -73,8 +81,10 @@ _BACKWARDS_TYPED = re.compile(
     rb"""["'`]{1,3}\\{0,3}[ \t]{0,8}=[ \t]{0,8}[A-Za-z0-9_.?\[\]|]{2,40}(?: \| [A-Za-z]{1,12})?"""
     rb"""(?:[ \t]{0,3}:)?[ \t]{0,8}(?P<name>[A-Za-z0-9_.-]{1,80})"""
 )
-_BACKWARDS_PAIR = re.compile(rb"""(?P<between>(?:[\s"',;]|[nr]?\\){1,60})(?P<name>[A-Za-z0-9_.-]{1,80})""")
+_BACKWARDS_PAIR = re.compile(rb"""(?P<between>(?:[\s"',;{]|[nr]?\\){1,60})(?P<name>[A-Za-z0-9_.-]{1,80})""")
 _BACKWARDS_FLAG = re.compile(rb"""["'`]{0,3}\\{0,3}[ \t]{1,8}(?P<name>[A-Za-z0-9-]{1,60}-)(?![A-Za-z0-9_])""")
+_BACKWARDS_ENV = re.compile(rb"""["'`]{0,3}[ \t]{1,8}(?P<name>[A-Z0-9_]{1,60})[ \t]{1,8}VNE\b""")
+_ONE_WORD = re.compile(r"[A-Za-z0-9+/_=-]+\Z")
 _VALUE_NAMES = frozenset({"value", "val", "content", "default", "stringvalue"})
 
 _QUOTES = b"\"'`"
@@ -86,42 +96,103 @@ LINE = re.compile(rb"""[^\s"'`]*""")
 _RULES = {PASSWORD: "password", SECRET: "secret", WEAK: "key"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    """What stands before a value: the name, and how it is bound to the value."""
+
+    name: str
+    strength: int
+    sign: bytes
+    before: bytes
+    closing: bytes
+    is_quoted: bool
+    is_pair: bool
+    is_tight: bool
+
+    @property
+    def is_listed(self) -> bool:
+        return self.sign in (b"(", b",")
+
+    @property
+    def is_query(self) -> bool:
+        return self.sign == b"=" and self.before in (b"?", b"&")
+
+    @property
+    def is_shell(self) -> bool:
+        return self.is_tight and self.sign == b"=" and not self.closing and self.name.isupper()
+
+    @property
+    def is_signature(self) -> bool:
+        return self.name.lower().removesuffix("value").endswith(("signature", "sig"))
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nothing but a value can stand there, no expression of a programming language."""
+        is_named = self.is_quoted and not self.is_listed and self.closing in (b'"', b"'")
+        return is_named or self.is_shell or self.is_query or self.is_pair or self.sign == b">"
+
+
 def find_assigned(data: bytes, end: int) -> Found | None:
     """What a trigger that ends here found, if the name and the value bear it out."""
     start = end - _HEAD
     window = data[max(0, start - _BACK) : start][::-1]
-    flag = _BACKWARDS_FLAG.match(window)
+    flag = _BACKWARDS_FLAG.match(window) or _BACKWARDS_ENV.match(window)
     if flag is not None:
         return _judge_flag(data, start, flag["name"][::-1].decode())
+    owner = _read_owner(window)
+    if owner is None or owner.strength == NONE or (owner.is_listed and not owner.is_quoted):
+        return None
+    if owner.sign == b"==" and (owner.before in (b"+", b"/") or len(owner.name) > _LONG_NAME):
+        return None  # the end of some base64
+    stop = find_end(data, start, QUERY if owner.is_query else LINE if owner.is_shell else WORD)
+    if not owner.is_quoted:
+        stop = _trim(data, start, stop, is_shell=owner.is_shell)
+        if data[stop : stop + 1] == b":" or (stop > start and data[stop - 1 : stop] == b":"):
+            return None
+    value = data[start : min(stop, start + _JUDGED)].decode("utf-8", "replace")
+    if owner.is_listed or owner.sign in (b"is", b"was"):
+        return (start, stop, _RULES[owner.strength]) if _is_noise(value) else None
+    if owner.is_signature and not owner.is_query:
+        return None
+    is_one = is_credential(
+        value, owner.strength, is_quoted=owner.is_quoted, is_alone=owner.is_alone, name=owner.name
+    )
+    if owner.is_query and len(value) < _SHORT_QUERY and owner.strength < PASSWORD:  # badges carry such
+        return None
+    return (
+        (start, stop, _RULES[owner.strength]) if is_one and not (owner.is_listed and is_code(value)) else None
+    )
+
+
+def _is_noise(value: str) -> bool:
+    """Whether a value is one where a sentence or a list of arguments could go on as well."""
+    return is_random(value, 10) and not (is_placeholder(value) or is_plain(value) or is_code(value))
+
+
+def _read_owner(window: bytes) -> _Owner | None:
+    """What stands before a value, from the text before it read backwards."""
     found = _BACKWARDS.match(window)
     if found is None:
         return None
     name = _name_of(found["name"])
-    sign = found["sign"].strip()[::-1]
     is_quoted = bool(found["open"].strip(b"\\"))
     is_pair = name.lower() in _VALUE_NAMES
     if is_pair:
         pair = _BACKWARDS_PAIR.match(window, found.start("name") + len(name))
         name = pair["name"][::-1].decode() if pair is not None else name
-    strength = name_strength(name)
-    if strength == NONE and is_quoted:
+    if is_quoted and name_strength(name) == NONE:
         typed = _BACKWARDS_TYPED.match(window)
         name = typed["name"][::-1].decode() if typed is not None else name
-        strength = name_strength(name)
-    if strength == NONE or (sign in (b"(", b",") and not is_quoted):
-        return None
-    before = window[found.end("name") : found.end("name") + 1]
-    is_query = sign == b"=" and before in (b"?", b"&")
-    is_shell = found["sign"] == b"=" and not found["close"] and (name.isupper() or before == b";")
-    stop = find_end(data, start, QUERY if is_query else LINE if is_shell else WORD)
-    if not is_quoted:
-        stop = _trim(data, start, stop, is_shell=is_shell)
-        if data[stop : stop + 1] == b":" or (stop > start and data[stop - 1 : stop] == b":"):
-            return None
-    is_alone = is_shell or is_query or is_pair or (is_quoted and found["close"].strip(b"\\") in (b'"', b"'"))
-    value = data[start : min(stop, start + _JUDGED)].decode("utf-8", "replace")
-    is_one = is_credential(value, strength, is_quoted=is_quoted, is_alone=is_alone, name=name)
-    return (start, stop, _RULES[strength]) if is_one else None
+    return _Owner(
+        name=name,
+        strength=name_strength(name),
+        sign=found["sign"].strip()[::-1],
+        before=window[found.end("name") : found.end("name") + 1],
+        closing=found["close"].strip(b"\\"),
+        is_quoted=is_quoted,
+        is_pair=is_pair,
+        is_tight=found["sign"] == b"=",
+    )
 
 
 def _name_of(backwards: bytes) -> str:
@@ -178,11 +249,16 @@ def is_credential(value: str, strength: int, *, is_quoted: bool, is_alone: bool,
         return False
     if is_uuid(value):
         words = name.lower()
-        return strength == PASSWORD or (strength == SECRET and ("key" in words or "secret" in words))
+        is_named = "key" in words or "secret" in words or is_vendors(words_of(name))
+        return strength == PASSWORD or (strength == SECRET and is_named)
     if strength == PASSWORD:
         return is_password(value, is_typed_by_hand=is_alone)
     if strength == SECRET:
-        return is_random(value)
+        return is_random(value, 10)
+    if len(value) > _LONG_KEY:  # signatures of texts and sealed thoughts
+        return False
+    if not is_quoted and not is_alone and not _ONE_WORD.match(value):
+        return False
     if is_hex(value):
-        return len(value) in (32, 48, 80, 96, 128) and not value.isdigit()
+        return len(value) in (32, 48, 80, 96, 128) and not name.lower().endswith(("signature", "sig"))
     return is_random(value, 12)

@@ -22,7 +22,7 @@ from audit.redaction.assignments import TRIGGERS, Found, find_assigned
 from audit.redaction.encoded import ENCODED_TRIGGER, LAYERS, UNSEEN_TRIGGER, decode, place_encoded, shadows
 from audit.redaction.places import PLACES
 from audit.redaction.rules import RULES
-from audit.redaction.values import is_placeholder
+from audit.redaction.values import is_placeholder, wordiness
 
 TIME_LIMIT = 10.0
 
@@ -31,7 +31,14 @@ _ASSIGNED = _PLACE + len(PLACES)
 _ENCODED = _ASSIGNED + len(TRIGGERS)
 _UNSEEN = _ENCODED + 1
 _ESCAPED = re.compile(rb"(?:\\[nrtbf0v]|%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|&[a-z]{2,4};?)\Z")
-_OTHER_NAMES = frozenset({"password", "secret", "key", "encoded"})
+#: How much of a long credential is looked at to judge it, and how much of it may look like words.
+_JUDGED = 256
+_WORDY = 0.75
+_WORDY_PATH = 0.4
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]{16,}\Z")
+_SAME = re.compile(rb"(.)\1{7}")
+#: Rules that name no vendor: of two that found the same, the other one is told.
+_GENERAL = frozenset({"password", "secret", "key", "authorization", "prefixed-token", "secret-key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,7 @@ class Detector:
         for shadow in shadows(data, sorted(unseen)):
             found = self._scan(shadow.data, deadline, LAYERS)
             hits.extend(hit.moved(*shadow.place(hit.start, hit.end)) for hit in found)
-        return hits
+        return sorted(hits, key=lambda hit: hit.rule in _GENERAL)
 
     def _scan(self, data: bytes, deadline: float, layers: int, unseen: list[int] | None = None) -> list[Hit]:
         matches: list[tuple[int, int, int]] = []
@@ -184,7 +191,7 @@ def _cache_name() -> str:
 @cache
 def _rule_names() -> frozenset[str]:
     return frozenset(
-        {rule.name for rule in RULES} | {rule for place in PLACES for rule in place.rules} | _OTHER_NAMES
+        {rule.name for rule in RULES} | {rule for place in PLACES for rule in place.rules} | _GENERAL
     )
 
 
@@ -204,14 +211,19 @@ def _look(data: bytes, number: int, at: int) -> Found | None:
     if start < 0 or not _stands_free(data, start):
         return None
     found = _whole(number).match(data, start)
-    if found is None or is_placeholder(found[0].decode("utf-8", "replace")):
+    if found is None or _SAME.search(found[0]):
         return None
-    return (*found.span(), rule.name)
+    value = found[0][:_JUDGED].decode("utf-8", "replace").lstrip("$")
+    return None if is_placeholder(value) or wordiness(value) > _WORDY else (*found.span(), rule.name)
 
 
 def _stands_free(data: bytes, start: int) -> bool:
-    """Whether a word begins here: behind no letter or digit, unless those belong to an escape."""
-    if not start or not data[start - 1 : start].isalnum():
+    """Whether a word begins here: not inside of base64, and behind no letter but that of an escape."""
+    before = data[start - 1 : start] if start else b""
+    if before in (b"/", b"+"):
+        run = _BASE64.search(data, max(0, start - 24), start)
+        return run is None or wordiness(run[0].decode()) > _WORDY_PATH
+    if not data[start : start + 1].isalnum() or not before.isalnum():
         return True
     return _ESCAPED.search(data, max(0, start - 6), start) is not None
 

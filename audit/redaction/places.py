@@ -73,12 +73,21 @@ def _read_userinfo(data: bytes, start: int) -> Found | None:
         is_found = len(user) >= 16 and is_random(user, 16) and not is_placeholder(user)
         return (*found.span(1), "url-credentials") if is_found else None
     value = found[2].decode("utf-8", "replace")
-    is_common = value.lower() in _COMMON_PASSWORDS or value.lower() == user.lower()
+    is_common = _is_common(value) or value.lower() == user.lower() or is_plain(value)
     if is_common or is_placeholder(value) or len(value) < 3 or (value.isdigit() and len(value) < 6):
         return None
     if "/" in value and not is_random(value):
         return None
     return (*found.span(2), "url-credentials")
+
+
+_FINGERPRINT = re.compile(r"(?:[0-9a-f]{2}:){2}")
+
+
+def _is_common(value: str) -> bool:
+    """Whether a password is one that manuals use: a plain word."""
+    is_word = value.isalpha() and (value.islower() or value.isupper() or value.istitle())
+    return is_word or value.lower() in _COMMON_PASSWORDS
 
 
 _pem_head = re.compile(rb"-----?[ ]?BEGIN[^-\n]{0,60}----?-?")
@@ -119,7 +128,7 @@ def _read_prefixed(data: bytes, start: int) -> Found | None:
         return None
     body = found[1].decode()
     is_noise = is_random(body, 16) and body.count("_") + body.count("-") < 4
-    if not is_noise or is_placeholder(body) or is_plain(found[0].decode()):
+    if not is_noise or "0123456789" in body or is_placeholder(body) or is_plain(found[0].decode()):
         return None
     return (*found.span(), "prefixed-token")
 
@@ -136,7 +145,7 @@ def _behind(
             return None
         stop = find_end(data, found.end(), ends)
         value = data[found.end() : stop].decode("utf-8", "replace")
-        if len(value) < 4 or is_placeholder(value) or value.lower() in _COMMON_PASSWORDS:
+        if len(value) < 4 or is_placeholder(value) or _is_common(value) or _FINGERPRINT.search(value):
             return None
         return None if is_code(value) and "(" in value else (found.end(), stop, rule)
 
@@ -161,7 +170,11 @@ PLACES: tuple[Place, ...] = (
         "pgpass-password",
         ends=LINE,
     ),
-    _behind(r"""[ \t](?:-u|--user|--proxy-user)[ =]{0,2}\\{0,3}["']?[^\s:"'$/<>{}]{1,64}:""", "basic-auth"),
+    _behind(
+        r"""[ \t](?:-u|--user|--proxy-user)[ =]{0,2}\\{0,3}["']?[^\s:"'$/<>{}]{1,64}:""",
+        "basic-auth",
+        ends=LINE,
+    ),
     _behind(
         r"(?:mysql|mysqldump|mariadb|mysqladmin|mongosh?|mongodump)[ \t][^\n|;\"']{0,100}[ \t]-p[ \t]?[\"']?",
         "password-flag",

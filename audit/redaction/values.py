@@ -44,10 +44,11 @@ _STAND_IN_INSIDE = re.compile(
     re.IGNORECASE,
 )
 _TEMPLATE = re.compile(
-    r"\$\{|\$\(|\{\{|\{%|<%|#\{|%\(|@\{|\[\[|<[A-Za-z][^<>]*>|^\$[A-Za-z_]\w*$|^%\w+%$|^\{[\w.:!-]*\}$|^<.*>?$|^\[.*\]$|^:\w+$"
+    r"&lt;|\$\{|\$\(|\{\{|\{%|<%|#\{|%\(|@\{|\[\[|<[A-Za-z][^<>]*>|^\$[A-Za-z_]\w*$|^%\w+%$|^\{[\w.:!-]*\}$|^<.*>?$|^\[.*\]$|^:\w+$"
     r"|^@\w+@?$|^__\w+__$|^%[-+ #0]?[sdrif]$|^\$\d$"
 )
 _ONE_CHAR = re.compile(r"(.)\1*\Z", re.DOTALL)
+_WORD_AND_SIGN = re.compile(r"[A-Za-z]+(?:[0-9]|[^A-Za-z0-9])?\Z")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z", re.IGNORECASE)
 _HEX = re.compile(r"(?:0x)?[0-9a-f]+\Z", re.IGNORECASE)
 _NUMBER = re.compile(
@@ -68,13 +69,32 @@ _CODE = re.compile(
     re.DOTALL,
 )
 _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z_$-]*[0-9]?\Z")
+#: How public keys begin, in DER and in SSH's own form.
+_PUBLIC_KEYS = (
+    "MFkwEwYH",
+    "MIIBIjAN",
+    "MIICIjAN",
+    "MIGfMA0G",
+    "MCowBQYD",
+    "MHYwEAYH",
+    "MIGbMBAG",
+    "AAAAB3Nz",
+    "AAAAC3Nz",
+    "AAAAE2Vj",
+)
+_NAME_LIKE = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)+[0-9]{0,2}\Z")
 _ENV_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z")
+
+
+def words_of(name: str) -> list[str]:
+    """The words that a name is made of, whatever way it is written, in small letters."""
+    return [word.lower() for word in _NAME_WORD.findall(name)]
 
 
 @lru_cache(maxsize=8192)
 def name_strength(name: str) -> int:
     """How strongly a name (of a variable, field, flag, header) says that its value is a credential."""
-    words = [word.lower() for word in _NAME_WORD.findall(name)]
+    words = words_of(name)
     if not words:
         return NONE
     if (
@@ -84,7 +104,12 @@ def name_strength(name: str) -> int:
         words = words[:-1]
     while len(words) > 1 and words[-1].isdigit():
         words = words[:-1]
-    if name in ("PWD", "OLDPWD") or words[-1] in ABOUT or PUBLIC.intersection(words):
+    if (
+        name in ("PWD", "OLDPWD")
+        or "websocket" in name.lower()
+        or words[-1] in ABOUT
+        or PUBLIC.intersection(words)
+    ):
         return NONE
     if PASSWORD_WORDS.intersection(words):
         return PASSWORD
@@ -95,11 +120,14 @@ def name_strength(name: str) -> int:
     inside = _INSIDE.search(name.lower())
     if inside is not None:
         return PASSWORD if inside[0].startswith("passw") else SECRET
-    is_weak = words[-1] in WEAK_WORDS or words[-1].endswith("key") or _is_vendors(words)
-    return WEAK if is_weak else NONE
+    is_weak = words[-1] in WEAK_WORDS or words[-1].endswith("key")
+    if is_weak and is_vendors(words):
+        return SECRET
+    return WEAK if is_weak or is_vendors(words) else NONE
 
 
-def _is_vendors(words: list[str]) -> bool:
+def is_vendors(words: list[str]) -> bool:
+    """Whether the words of a name name a vendor of services."""
     return any(word in VENDORS for word in words) or "".join(words) in VENDORS
 
 
@@ -142,13 +170,18 @@ def is_plain(value: str) -> bool:
         or _AGENT_ID.match(value) is not None
         or _DIGEST.match(value) is not None
         or _EMAIL.match(value) is not None
+        or value.startswith(_PUBLIC_KEYS)
         or _ENV_NAME.match(value) is not None
+        or (_NAME_LIKE.match(value) is not None and wordiness(value) > 0.6)
     )
 
 
 def is_random(value: str, least: int = 8) -> bool:
     """Whether a value looks drawn at random rather than written by a person."""
-    if len(value) < least or " " in value or wordiness(value) > 0.5:
+    if len(value) < least or " " in value:
+        return False
+    runs = len(_ALNUM_RUN.findall(value))
+    if wordiness(value) > (0.5 if runs < 6 or not value.isalnum() else 0.9):
         return False
     if _HEX.match(value):
         return len(value) >= 16 and entropy(value) > 2.5
@@ -158,7 +191,6 @@ def is_random(value: str, least: int = 8) -> bool:
         return False
     if not has_digit:
         return len(value) >= 14 and entropy(value) > 3.3
-    runs = len(_ALNUM_RUN.findall(value))
     if _PATH.match(value) and wordiness(value) > 0.3:
         return False
     return entropy(value) > (2.6 if len(value) < 12 else 2.9) and (runs > 2 or len(value) >= 12)
@@ -174,7 +206,11 @@ def is_hex(value: str) -> bool:
 
 def is_code(value: str) -> bool:
     """Whether an unquoted value is an expression: a call, a path of names, a name."""
-    return _CODE.match(value) is not None or _IDENTIFIER.match(value) is not None
+    return (
+        any(sign in value for sign in "()[]{}")
+        or _CODE.match(value) is not None
+        or _IDENTIFIER.match(value) is not None
+    )
 
 
 def is_password(value: str, *, is_typed_by_hand: bool) -> bool:
@@ -183,20 +219,22 @@ def is_password(value: str, *, is_typed_by_hand: bool) -> bool:
     `is_typed_by_hand` is for places where nothing but a password stands (an `.env` file, a flag): there words
     with something added count as well.
     """
-    if len(value) < 6 or " " in value or value.isalpha():
+    if len(value) < 6 or " " in value:
+        return False
+    if is_random(value):
+        return True
+    if value.isalpha():
         return False
     if not any(char.isalpha() for char in value):
         return is_typed_by_hand and len(value) >= 6 and len(set(value)) > 3
     bare = re.sub(r"[-_./ ]", "", value)
     if bare.isalpha():
         return False
-    if is_random(value):
-        return True
     if _PATH.match(value) and wordiness(value) > 0.5:
         return False
     has_digit = any(char.isdigit() for char in value)
     has_sign = any(not char.isalnum() and char not in "-_./:, " for char in value)
     if is_typed_by_hand:
-        return (has_digit or has_sign) and not re.fullmatch(r"[a-z]+[0-9]?", value)
+        return (has_digit or has_sign) and not _WORD_AND_SIGN.match(value)
     runs = _ALNUM_RUN.findall(value)
     return (has_digit and has_sign) or (has_digit and len(runs) > 2) or (has_sign and len(runs) > 2)

@@ -12,7 +12,7 @@ PASSWORD_WORDS = _words(
 )
 SECRET_WORDS = _words(
     """
-    secret secrets token tokens credential credentials cred creds bearer jwt pat apikey apitoken
+    secret secrets token tokens credential credentials cred creds bearer jwt apikey apitoken
     apisecret accesskey secretkey privatekey authtoken authkey accesstoken refreshtoken clientsecret
     appsecret authorization passkey psk otpauth xoauth
     """
@@ -20,7 +20,7 @@ SECRET_WORDS = _words(
 WEAK_WORDS = _words(
     """
     key auth cookie session sessionid sid sig signature salt license dsn seed mnemonic pin otp webhook
-    keyid api sas code hmac
+    keyid api sas code hmac pat
     """
 )
 #: What makes a secret out of a mere key when it stands before it.
