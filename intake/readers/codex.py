@@ -36,7 +36,7 @@ _ENVELOPES = frozenset(
 _SILENT = frozenset({"world_state", "inter_agent_communication_metadata", "token_usage_record", "state"})
 # Fields that tell records apart and hold ids or words of the format, never a text.
 _IDS = ("call_id", "turn_id")
-_TELLING = ("type", "role", *_IDS)
+_TELLING = ("type", "role")
 
 
 def recognises(records: Sequence[JSON]) -> bool:
@@ -224,14 +224,14 @@ class _Keys:
 
     def key_of(self, kind: str, payload: Object, thread: Thread, number: int | None) -> str:
         look = [kind, *(text_of(payload, key) for key in _TELLING)]
+        ids = [f"={text}" for key in _IDS if 0 < len(text := text_of(payload, key)) <= 60]
         if thread.is_paginated and number is not None:
             look.append(f"no{number}")
-        look = [text for text in look if 0 < len(text) <= 60]
+        look = [*(text for text in look if 0 < len(text) <= 60), *ids]
         texts = [content_text(payload.get(key)) for key in ("content", "summary", "message", "text")]
         look.append(str(sum(map(len, texts))))
         # Ids crowd out what comes up again and again, were they counted together.
-        is_named = any(text_of(payload, key) for key in _IDS)
-        counts, limit = (self._named, _RECENT) if is_named else (self._counts, _MOST_LOOKS)
+        counts, limit = (self._named, _RECENT) if ids else (self._counts, _MOST_LOOKS)
         count = counts.pop((thread.id, *look), 0) + 1
         counts[thread.id, *look] = count
         if len(counts) > limit:

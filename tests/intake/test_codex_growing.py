@@ -56,7 +56,7 @@ def test_a_rollout_cut_at_any_byte_gives_the_beginning_of_what_the_whole_one_giv
         assert ids(read(DATA[:cut])) == whole[:complete]
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, len(DATA)), max_size=4))
 def test_a_rollout_that_grows_is_read_on_from_where_it_ended(cuts: list[int]) -> None:
     reader = CodexReader(ReadContext(now=NOW, name="file-name"))
@@ -69,7 +69,7 @@ def test_a_rollout_that_grows_is_read_on_from_where_it_ended(cuts: list[int]) ->
     assert summaries(found) == summaries(read(DATA))
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=3)), max_size=4))
 def test_no_damage_to_a_rollout_raises_or_doubles_an_entry(damage: list[tuple[float, bytes]]) -> None:
     data = bytearray(DATA)
