@@ -17,6 +17,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_POST, require_safe
 
 from sessions_app import queries
+from sessions_app.claims import claim, claims_of, release
 from sessions_app.kinds import (
     Action,
     Evidence,
@@ -30,6 +31,7 @@ from sessions_app.kinds import (
 from sessions_app.registry import get_kind
 from workspace.access import MemberRequest, for_members
 from workspace.actors import Actor
+from workspace.seeing import mark_seen
 
 MAX_COMMENT = 4000
 
@@ -82,12 +84,33 @@ def session_action(request: MemberRequest, kind: str, session_id: uuid.UUID) -> 
         problem = {"parameter": "version", "message": "not the number of a version"}
         return render(request, "400.html", {"problem": problem}, status=400)
     notice = _perform(session_kind, obj, int(version), request)
+    obj = _find_session(session_kind, request, session_id)
+    if notice.tone == Tone.SUCCESS:
+        _settle(session_kind, obj, request)
     if request.htmx:
-        obj = _find_session(session_kind, request, session_id)
         return _render_peek(request, session_kind, obj, notice)
     add = messages.success if notice.tone == Tone.SUCCESS else messages.warning
     add(request, notice.text)
     return HttpResponseRedirect(session_kind.url(obj, request.seat.tenant.slug))
+
+
+@require_POST
+@for_members
+def session_claim(request: MemberRequest, kind: str, session_id: uuid.UUID) -> HttpResponse:
+    """This member is answering the session just now (or, with `release`, no more): 204.
+
+    Only for those to whom it offers something; a claim keeps nobody from anything.
+    """
+    session_kind = _find_kind(kind)
+    obj = _find_session(session_kind, request, session_id)
+    key = (session_kind.key, session_id)
+    if request.POST.get("release"):
+        release(tenant_id=request.seat.tenant.pk, key=key, user=request.user)
+    elif session_kind.actions(obj, request.seat.membership):
+        claim(tenant_id=request.seat.tenant.pk, key=key, user=request.user)
+    else:
+        raise PermissionDenied("this session offers nothing to you")
+    return HttpResponse(status=204)
 
 
 def _perform(kind: SessionKind, obj: Any, version: int, request: MemberRequest) -> Notice:
@@ -108,10 +131,20 @@ def _perform(kind: SessionKind, obj: Any, version: int, request: MemberRequest) 
     return Notice(Tone.SUCCESS, done)
 
 
+def _settle(kind: SessionKind, obj: Any, request: MemberRequest) -> None:
+    """What a member has done themselves is nothing new to them, and they answer no more."""
+    seat = request.seat
+    mark_seen(
+        membership=seat.membership, kind=kind.key, session_id=obj.pk, version=obj.version, now=timezone.now()
+    )
+    release(tenant_id=seat.tenant.pk, key=(kind.key, obj.pk), user=seat.user)
+
+
 def _render_peek(
     request: MemberRequest, kind: SessionKind, obj: Any, notice: Notice | None = None
 ) -> HttpResponse:
     row = _row_of(kind, obj, request)
+    claimed_by = claims_of(request.seat.tenant.pk, [(kind.key, obj.pk)]).get((kind.key, obj.pk))
     actions = kind.actions(obj, request.seat.membership)
     label = next((action.comment_label for action in actions if action.wants_comment), "")
     context = {
@@ -123,6 +156,7 @@ def _render_peek(
             "sessions_app:session-action", args=[request.seat.tenant.slug, kind.key, obj.pk]
         ),
         "notice": notice,
+        "claim": claimed_by[1] if claimed_by and claimed_by[0] != request.user.pk else "",
         "in_place": bool(request.htmx),
     }
     part = "#peek" if request.htmx else ""

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+import uuid
+from collections.abc import Collection, Mapping
 from typing import Literal, NotRequired, TypedDict
 
+from sessions_app.claims import claims_of
 from sessions_app.drawing import draw_row
 from sessions_app.hydration import SessionKey, present_rows
-from sessions_app.kinds import Moment, SessionRow
+from sessions_app.kinds import Moment, SessionRow, Tone
 from workspace.models import Tenant
 
 __all__ = ["Facets", "Frame", "Op", "Remove", "Signal", "Upsert", "encode", "make_ops"]
 
 
 class Facets(TypedDict):
-    """What a page needs to know of a row beside how it looks."""
+    """What a page needs to know of a row beside how it looks.
+
+    `claimed_by`: id and name of whoever is answering it just now; "" for nobody.
+    """
 
     kind: str
     status: str
@@ -26,6 +31,7 @@ class Facets(TypedDict):
     version: int
     is_live: bool
     is_folded: bool
+    claimed_by: str
 
 
 class Upsert(TypedDict):
@@ -76,18 +82,21 @@ def make_ops(
 ) -> tuple[list[Op], list[SessionRow]]:
     """What makes a page show these rows as they stand, and the rows; each is read and drawn once."""
     rows = present_rows(tenant, keys, moment)
+    waiting = [key for key, row in rows.items() if row.tone == Tone.ATTENTION]
+    claims = claims_of(tenant.pk, waiting)
     ops: list[Op] = []
     for kind, session_id in keys:
         row = rows.get((kind, session_id))
         if row is None:
             ops.append(Remove(op="remove", id=f"{kind}:{session_id}"))
         else:
-            html = str(draw_row(row))
-            ops.append(Upsert(op="upsert", id=row.key, key=row.order_key, facets=_facets(row), html=html))
+            facets, html = _facets(row, claims), str(draw_row(row))
+            ops.append(Upsert(op="upsert", id=row.key, key=row.order_key, facets=facets, html=html))
     return ops, list(rows.values())
 
 
-def _facets(row: SessionRow) -> Facets:
+def _facets(row: SessionRow, claims: Mapping[SessionKey, tuple[uuid.UUID, str]]) -> Facets:
+    claim = claims.get((row.kind, row.id))
     return Facets(
         kind=row.kind,
         status=row.status,
@@ -98,4 +107,5 @@ def _facets(row: SessionRow) -> Facets:
         version=row.version,
         is_live=row.is_live,
         is_folded=row.is_folded,
+        claimed_by=f"{claim[0]} {claim[1]}" if claim else "",
     )

@@ -18,6 +18,18 @@ urlpatterns = [
         acting.session_peek,
         name="session-peek",
     ),
+    path(
+        "w/<slug:workspace>/sessions/<slug:kind>/<uuid:session_id>/seen/",
+        views.session_seen,
+        name="session-seen",
+    ),
+    path(
+        "w/<slug:workspace>/sessions/<slug:kind>/<uuid:session_id>/claim/",
+        acting.session_claim,
+        name="session-claim",
+    ),
+    path("w/<slug:workspace>/command-center/unread/", views.unread_sessions, name="unread-sessions"),
+    path("w/<slug:workspace>/command-center/seen/", views.everything_seen, name="everything-seen"),
     path("w/<slug:workspace>/command-center/", views.command_center, name="command-center"),
     path("w/<slug:workspace>/initiatives/", groups.initiative_list, name="initiative-list"),
     path(

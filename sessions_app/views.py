@@ -1,17 +1,21 @@
 from __future__ import annotations
 
-from django.http import HttpResponse
+import uuid
+
+from django.http import Http404, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from sessions_app.center import Scope, read_center
 from sessions_app.kinds import Moment
 from sessions_app.listing import render_list
-from sessions_app.registry import all_kinds
+from sessions_app.registry import all_kinds, get_kind
+from sessions_app.unread import summarise, unread_of
 from workspace.access import MemberRequest, for_members
+from workspace.seeing import mark_all_seen, mark_seen
 
 
 @require_safe
@@ -34,7 +38,9 @@ def command_center(request: MemberRequest) -> HttpResponse:
         is_everyone=request.GET.get("scope") == "everyone",
         without=frozenset(known.intersection(request.GET.getlist("not_kind"))),
     )
-    center = read_center(request.seat, scope, Moment.of(request.seat.tenant, timezone.now()))
+    now = timezone.now()
+    center = read_center(request.seat, scope, Moment.of(request.seat.tenant, now))
+    unread = unread_of(request.seat, now)
     url = reverse("sessions_app:command-center", args=[request.seat.tenant.slug])
 
     def link(label: str, target: Scope, *, is_current: bool, icon: str = "") -> dict[str, object]:
@@ -42,7 +48,10 @@ def command_center(request: MemberRequest) -> HttpResponse:
         return {"label": label, "url": address, "is_current": is_current, "icon": icon}
 
     context = {
+        "tenant_slug": request.seat.tenant.slug,
         "center": center,
+        "away": summarise(unread, now),
+        "unread": [one.key for one in unread],
         "scope": scope,
         "whose": [
             link("Mine", Scope(False, scope.without), is_current=not scope.is_everyone),
@@ -62,3 +71,40 @@ def command_center(request: MemberRequest) -> HttpResponse:
     response = render(request, f"sessions_app/command_center.html{part}", context)
     patch_vary_headers(response, ["HX-Request"])
     return response
+
+
+@require_safe
+@for_members
+def unread_sessions(request: MemberRequest) -> HttpResponse:
+    """The keys of what this member has not seen yet: the rows that it marks are the same for everybody."""
+    return JsonResponse({"unread": [one.key for one in unread_of(request.seat, timezone.now())]})
+
+
+@require_POST
+@for_members
+def everything_seen(request: MemberRequest) -> HttpResponse:
+    """Whatever has changed up to now counts as seen by this member."""
+    mark_all_seen(membership=request.seat.membership, now=timezone.now())
+    if request.htmx:
+        return HttpResponse(status=204)
+    return HttpResponseRedirect(reverse("sessions_app:command-center", args=[request.seat.tenant.slug]))
+
+
+@require_POST
+@for_members
+def session_seen(request: MemberRequest, kind: str, session_id: uuid.UUID) -> HttpResponse:
+    """This member has looked at the session as it stands: 204."""
+    try:
+        found = get_kind(kind).hydrate(request.seat.tenant.pk, [session_id]).get(session_id)
+    except KeyError:
+        found = None
+    if found is None:
+        raise Http404("no such session")
+    mark_seen(
+        membership=request.seat.membership,
+        kind=kind,
+        session_id=session_id,
+        version=found.version,
+        now=timezone.now(),
+    )
+    return HttpResponse(status=204)

@@ -143,6 +143,10 @@ ROUTES: dict[str, Route] = {
     ),
     "sessions_app:session-peek": Route(ends_a_chat),
     "sessions_app:command-center": Route(in_workspace()),
+    "sessions_app:session-claim": Route(ends_a_chat, method="post", owner=204, teammate=403, viewer=403),
+    "sessions_app:session-seen": Route(ends_a_chat, method="post", owner=204, teammate=204, viewer=204),
+    "sessions_app:unread-sessions": Route(in_workspace()),
+    "sessions_app:everything-seen": Route(in_workspace(), method="post", owner=302, teammate=302, viewer=302),
     "sessions_app:initiative-list": Route(in_workspace()),
     "sessions_app:initiative-detail": Route(
         in_workspace(initiative_id=lambda world: InitiativeFactory(tenant=world.tenant).pk)

@@ -123,11 +123,15 @@ class Role(models.TextChoices):
 
 
 class Membership(TenantOwned):
-    """A person's role in a tenant."""
+    """A person's role in a tenant.
+
+    What changed up to `seen_until` counts as seen by them; None: nothing before they came.
+    """
 
     # Indexed by person alone: signing in asks for somebody's workspaces before it knows any of them.
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role, default=Role.MEMBER)
+    seen_until = models.DateTimeField(null=True, blank=True)
 
     objects = TenantQuerySet["Membership"].as_manager()
 
@@ -147,6 +151,33 @@ class Membership(TenantOwned):
     @property
     def can_manage(self) -> bool:
         return self.role == Role.ADMIN
+
+
+class SeenSession(TenantOwned):
+    """A session that a member has looked at since `seen_until`, and the version of it that they saw.
+
+    `workspace.seeing` writes these and keeps no more than a bounded number for each member.
+    """
+
+    membership = models.ForeignKey(
+        Membership, on_delete=models.CASCADE, db_index=False, related_name="seen_sessions"
+    )
+    session_kind = models.CharField(max_length=40)
+    session_id = models.UUIDField()
+    version = models.PositiveIntegerField()
+    seen_at = models.DateTimeField()
+
+    objects = TenantQuerySet["SeenSession"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "membership", "session_kind", "session_id"], name="seen_once_per_member"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.session_kind} {self.session_id} as of version {self.version}"
 
 
 class Initiative(TenantOwned):

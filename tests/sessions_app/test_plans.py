@@ -25,9 +25,11 @@ from sessions_app.kinds import Moment
 from sessions_app.looking import changed_since, look
 from sessions_app.queries import count_list, page, row
 from sessions_app.registry import all_kinds
+from sessions_app.unread import unread_of
 from tests.sessions_app.plans import separate_database
 from workspace.access import Seat
 from workspace.models import Membership
+from workspace.seeing import mark_seen
 
 TABLES = {shape.model._meta.db_table for shape in SHAPES}
 MOST_TIMES_A_SCAN = 6
@@ -186,6 +188,21 @@ def test_looking_for_changes_walks_the_live_rows_and_the_newest_and_no_more(
         assert used([plan]) >= {"chat_open", "chat_ended", "flowrun_live", "flowrun_rest", "task_live"}
         assert not plan.scanned & TABLES
         assert plan.rows_read <= live + 50
+
+
+def test_what_is_unread_is_found_through_indexes(place: Place, moment: Moment, one_scan: int) -> None:
+    member = Membership.objects.filter(tenant=place.tenant, user=place.owners[3]).get()
+    Membership.objects.filter(pk=member.pk).update(created_at=moment.as_of - SPAN)
+    member.refresh_from_db()
+    ids = [(session.pk, session.version) for session in Chat.objects.filter(tenant=place.tenant)[:300]]
+    for session_id, version in ids:
+        mark_seen(membership=member, kind="chat", session_id=session_id, version=version, now=moment.as_of)
+    analyze()
+    plans = plans_of(lambda: unread_of(Seat(place.tenant, member, place.owners[3]), moment.as_of))
+    assert len(plans) == 2
+    assert each("owner") <= used(plans)
+    assert "seen_once_per_member" in used(plans)
+    assert_in_proportion(plans[:1], one_scan)
 
 
 def test_every_index_of_the_list_is_needed_by_some_query(place: Place, moment: Moment) -> None:
