@@ -29,13 +29,14 @@ from workspace.models import (
     Plan,
     RotationCheck,
     Secret,
+    SeenSession,
     SignInLink,
     Tenant,
     TenantKey,
     User,
 )
 from workspace.operating.actions import REFUSALS, explain_refusal, operator_of, service_action
-from workspace.operating.filters import CreatedFilter, TenantFilter
+from workspace.operating.filters import CreatedFilter, TenantFilter, by_reference
 from workspace.operating.model_admins import NamedAdmin, OperatorAdmin, PersonalAdmin, RecordAdmin
 
 # Roles are memberships here: a group would promise rights that nothing reads.
@@ -191,6 +192,15 @@ class MembershipAdmin(PersonalAdmin, RecordAdmin):
     @service_action("Remove", confirm="They lose access to the workspace; what they did there stays.")
     def remove(self, membership: Membership, actor: Actor) -> None:
         services.remove_member(tenant_id=membership.tenant_id, user=membership.user, actor=actor)
+
+
+@admin.register(SeenSession)
+class SeenSessionAdmin(OperatorAdmin):
+    list_display = ("session_kind", "session_id", "version", "membership", "tenant", "seen_at")
+    list_filter = (TenantFilter, by_reference("membership"), CreatedFilter)
+    list_select_related = ("tenant", "membership")
+    search_help_text = "An id: its own, or that of the membership."
+    parents = ("membership",)
 
 
 @admin.register(Initiative)

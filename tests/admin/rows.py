@@ -50,6 +50,7 @@ from workspace.models import (
     Plan,
     RotationCheck,
     Secret,
+    SeenSession,
     SignInLink,
     Tenant,
     TenantKey,
@@ -57,6 +58,7 @@ from workspace.models import (
 )
 from workspace.sealing import derive_key
 from workspace.secrets import rotate_secret
+from workspace.seeing import mark_seen
 from workspace.services import create_sign_in_link, set_secret
 
 __all__ = ["MAKERS", "OUR_APPS", "our_models"]
@@ -83,6 +85,12 @@ def make_tenant_key() -> TenantKey:
     tenant = TenantFactory()
     derive_key("anything", tenant.pk)
     return TenantKey.objects.get(tenant=tenant)
+
+
+def make_seen_session() -> SeenSession:
+    seat, session_id = MembershipFactory(), uuid.uuid4()
+    mark_seen(membership=seat, kind="chat", session_id=session_id, version=1, now=timezone.now())
+    return SeenSession.objects.get(session_id=session_id)
 
 
 def make_token() -> ApiToken:
@@ -248,6 +256,7 @@ MAKERS: dict[type[Model], Callable[[], Model]] = {
     RedactionFinding: make_finding,
     RedactionSweep: make_sweep,
     RenderedEntry: make_rendered_entry,
+    SeenSession: make_seen_session,
     RotationCheck: lambda: make_rotated_secret().checks.get(),
     Secret: make_secret,
     SignInLink: make_link,
