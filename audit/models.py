@@ -213,6 +213,11 @@ class TranscriptEntry(AppendOnly):
                 name="entry_by_call",
             ),
             models.Index(fields=["tenant", "transcript", "kind", "seq"], name="entry_by_kind"),
+            models.Index(
+                fields=["tenant", "transcript", "seq"],
+                condition=Q(kind=EntryKind.ERROR.value) | Q(is_error=True),
+                name="entry_errors",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -17,7 +17,7 @@ from django.utils.formats import number_format
 
 from audit.models import DecisionReceipt, Outcome, Transcript
 from audit.presenting import EntryView, Links, present_entries
-from audit.transcripts import Only, find_transcript, read_window, receipts_of
+from audit.transcripts import Only, Window, find_transcript, read_window, receipts_of
 from sessions_app.kinds import Moment, SessionKind, SessionModel
 from workspace.access import MemberRequest
 
@@ -101,6 +101,7 @@ class TranscriptPage:
     kept: Sequence[tuple[str, str]]
     q: str
     is_filtered: bool
+    searched_label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,14 +217,22 @@ def _transcript_page(
         first=window.first_seq,
         last=window.last_seq,
         total_label=number_format(transcript.entry_count, force_grouping=True),
-        older_url=to(before=window.first_seq) if window.has_older else "",
-        newer_url=to(after=window.last_seq) if window.has_newer else "",
+        older_url=to(before=window.older_from) if window.has_older else "",
+        newer_url=to(after=window.newer_from) if window.has_newer else "",
         latest_url=to(latest=1) if window.has_newer else "",
         filters=_filter_tabs(url, asked),
         kept=[(name, value) for name, value in kept if name != "q"],
         q=asked.q,
         is_filtered=bool(kept),
+        searched_label=_searched_label(window),
     )
+
+
+def _searched_label(window: Window) -> str:
+    if window.searched is None:
+        return ""
+    first, last = (number_format(seq, force_grouping=True) for seq in window.searched)
+    return f"Entries {first} to {last} were searched"
 
 
 def _filter_tabs(url: str, asked: _Asked) -> list[FilterTab]:

@@ -6,14 +6,19 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import reduce
+from operator import or_
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import StrIndex, Upper
+from django.db.models.lookups import GreaterThan
 
 from audit.entries import EntryKind
 from audit.ids import clean_id
 from audit.models import DecisionReceipt, RawRecord, Transcript, TranscriptEntry
 
 __all__ = [
+    "SEARCH_REACH",
     "WINDOW",
     "Only",
     "Window",
@@ -30,6 +35,9 @@ __all__ = [
 #: How many entries one page of a transcript shows.
 WINDOW = 50
 
+#: How many entries one search looks through: no index holds their words, which would cost each write of one.
+SEARCH_REACH = 10_000
+
 
 class Only(StrEnum):
     """The filters of a transcript page."""
@@ -40,11 +48,12 @@ class Only(StrEnum):
     ERRORS = "errors"
 
 
-CONDITIONS: dict[Only, Q] = {
-    Only.MESSAGES: Q(kind=EntryKind.MESSAGE.value),
-    Only.TOOLS: Q(kind__in=[EntryKind.TOOL_CALL.value, EntryKind.TOOL_RESULT.value]),
-    Only.EDITS: Q(kind=EntryKind.FILE_EDIT.value),
-    Only.ERRORS: Q(kind=EntryKind.ERROR.value) | Q(is_error=True),
+#: Each filter as conditions that one index answers in the order of the entries; together they are the filter.
+CONDITIONS: dict[Only, tuple[Q, ...]] = {
+    Only.MESSAGES: (Q(kind=EntryKind.MESSAGE.value),),
+    Only.TOOLS: (Q(kind=EntryKind.TOOL_CALL.value), Q(kind=EntryKind.TOOL_RESULT.value)),
+    Only.EDITS: (Q(kind=EntryKind.FILE_EDIT.value),),
+    Only.ERRORS: (Q(kind=EntryKind.ERROR.value) | Q(is_error=True),),
 }
 
 
@@ -53,12 +62,24 @@ class Window:
     """Up to `WINDOW` entries in order, the results of the calls among them, and what lies around.
 
     `results` maps the id of each call in the window to its result, also one that stands outside of it.
+    `older_from` and `newer_from` are the numbers that the windows beside it end before and begin after, None
+    where there is none. `searched` are the first and last number that were looked through for words,
+    None if a window was full before, or the transcript at its end.
     """
 
     entries: Sequence[TranscriptEntry]
     results: dict[str, TranscriptEntry]
-    has_older: bool
-    has_newer: bool
+    older_from: int | None
+    newer_from: int | None
+    searched: tuple[int, int] | None = None
+
+    @property
+    def has_older(self) -> bool:
+        return self.older_from is not None
+
+    @property
+    def has_newer(self) -> bool:
+        return self.newer_from is not None
 
     @property
     def first_seq(self) -> int:
@@ -142,40 +163,83 @@ def read_window(
 ) -> Window:
     """One window: around the page that holds entry `at`, before or after a number, the latest, or the first.
 
-    Costs an index range of `size` entries plus one look-up of results, however long the transcript is;
-    with words to search for it reads until it has found a window of them.
+    Costs index ranges of `size` entries plus one look-up of results, however long the transcript is; a search
+    looks through `SEARCH_REACH` entries at most.
     """
-    rows = _entries(transcript)
-    if only is not None:
-        rows = rows.filter(CONDITIONS[only])
-    for word in q.split():
-        rows = rows.filter(Q(text__icontains=word) | Q(path__icontains=word) | Q(tool_name__icontains=word))
+    look = _Look(transcript, only, tuple(q.split()), size)
     if at is not None:
         after = (max(at, 1) - 1) // size * size if only is None and not q else at - 1
     if before is not None or (latest and at is None and after is None):
-        found = list(_older(rows, before)[: size + 1])
-        has_older = len(found) > size
+        end = transcript.next_seq if before is None else min(before, transcript.next_seq)
+        found, edge = look.back(end)
         entries = found[:size][::-1]
-        has_newer = before is not None and _has_any(rows.filter(seq__gte=before).order_by("seq"))
+        older = found[size - 1].seq if len(found) > size else edge
+        newer = end - 1 if before is not None and look.has_any(end - 1, forward=True) else None
+        searched = (edge, end - 1) if edge is not None and len(found) <= size else None
     else:
-        found = list(rows.filter(seq__gt=after or 0).order_by("seq")[: size + 1])
-        has_newer = len(found) > size
+        start = after or 0
+        found, edge = look.on(start)
         entries = found[:size]
-        has_older = bool(after) and _has_any(rows.filter(seq__lte=after).order_by("-seq"))
-    return Window(entries, results_of(entries), has_older, has_newer)
+        newer = entries[-1].seq if len(found) > size else edge
+        older = start + 1 if start and look.has_any(start + 1, forward=False) else None
+        searched = (start + 1, edge) if edge is not None and len(found) <= size else None
+    return Window(entries, results_of(entries), older, newer, searched)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is looked for in a transcript, and by how many."""
+
+    transcript: Transcript
+    only: Only | None
+    words: tuple[str, ...]
+    size: int
+
+    def on(self, start: int) -> tuple[list[TranscriptEntry], int | None]:
+        """One more than a window of what comes after `start`, and where a search was cut off."""
+        edge = start + SEARCH_REACH
+        if not self.words or edge >= self.transcript.next_seq - 1:
+            return self._take(Q(seq__gt=start), "seq", self.size + 1), None
+        return self._take(Q(seq__gt=start, seq__lte=edge), "seq", self.size + 1), edge
+
+    def back(self, end: int) -> tuple[list[TranscriptEntry], int | None]:
+        """The same of what comes before `end`, the last first."""
+        edge = end - SEARCH_REACH
+        if not self.words or edge <= 1:
+            return self._take(Q(seq__lt=end), "-seq", self.size + 1), None
+        return self._take(Q(seq__lt=end, seq__gte=edge), "-seq", self.size + 1), edge
+
+    def has_any(self, beside: int, *, forward: bool) -> bool:
+        """Whether there is anything beyond the number, or more than one search can tell."""
+        one = _Look(self.transcript, self.only, self.words, 0)
+        found, edge = one.on(beside) if forward else one.back(beside)
+        return bool(found) or edge is not None
+
+    def _take(self, where: Q, order: str, limit: int) -> list[TranscriptEntry]:
+        """Each part of the filter in its order, merged: their index ranges cannot be one."""
+        rows = _entries(self.transcript).filter(where)
+        for word in self.words:
+            rows = rows.filter(_holds(word))
+        parts = CONDITIONS[self.only] if self.only else (Q(),)
+        found = [entry for part in parts for entry in rows.filter(part).order_by(order)[:limit]]
+        if len(parts) > 1:
+            found.sort(key=lambda entry: entry.seq, reverse=order.startswith("-"))
+        return found[:limit]
+
+
+def _holds(word: str) -> Q:
+    """The word in any case, in the text, the path or the tool's name.
+
+    Said as the place where it stands, which PostgreSQL takes for common: as a pattern it would take the word
+    for rare, and read all that a search may look through before putting it in order.
+    """
+    named = Upper(Value(word))
+    places = (StrIndex(Upper(column), named) for column in ("text", "path", "tool_name"))
+    return reduce(or_, (Q(GreaterThan(place, 0)) for place in places))
 
 
 def _entries(transcript: Transcript) -> QuerySet[TranscriptEntry]:
     return TranscriptEntry.objects.filter(tenant_id=transcript.tenant_id, transcript=transcript)
-
-
-def _has_any(ordered: QuerySet[TranscriptEntry]) -> bool:
-    """Like `exists`, which would drop the order and with it the index."""
-    return bool(ordered.values_list("seq")[:1])
-
-
-def _older(rows: QuerySet[TranscriptEntry], before: int | None) -> QuerySet[TranscriptEntry]:
-    return (rows if before is None else rows.filter(seq__lt=before)).order_by("-seq")
 
 
 def results_of(entries: Sequence[TranscriptEntry]) -> dict[str, TranscriptEntry]:
