@@ -147,6 +147,8 @@ def told_task_of(
     """The task of a sub-agent of which no records are here: what its starter's transcript says of it."""
     status = OUTCOMES.get(hint.outcome, TaskStatus.UNKNOWN)
     said = f"recorded: {hint.outcome}" if hint.outcome in OUTCOMES else "recorded no end of it"
+    if hint.never_ran:
+        status, said = TaskStatus.CANCELLED, "recorded that its call was refused: nothing ran"
     at = hint.ended_at or started.result_at or started.at or parent.last_at or otherwise
     result = hint.result or started.result
     return ImportedTask(

@@ -71,9 +71,9 @@ class Writer:
                 self._sync(key, batch.buffers.get(key) or Buffer())
             if batch.is_last:
                 for summary in self._summaries.values():
-                    for hint in summary.children:
+                    for hint in (*summary.children, *summary.refused):
                         self._sync_told(summary, hint)
-                for key in self._summaries:
+                for key in keys:
                     self._join_waiting(key)
                 self._conclude()
 
@@ -199,6 +199,9 @@ class Writer:
         if not self._is_latest((parent.session_id, parent.agent_id)):
             return
         known = self._find(key) or self._find_by_call(key, hint)
+        if hint.never_ran and known is None:
+            self.reading.told[by_call] = hint
+            return
         started = self._started(key, hint)
         if started is None or (known and self._has_records(known)):
             return

@@ -120,9 +120,10 @@ class ReadRecord:
 
     `agent_id` is "" for a record of the session itself, else it names the sub-agent whose record this is.
     `record` is None only where nothing could be decoded, and then `problems` says why. `at` is never later
-    than the `now` that the reader was given. `end` is the offset of the byte after the object: what a file
-    that grew has new begins there, or later. `is_repeat` marks a record that this file held before: it has
-    no entries. `is_copy` marks one that was copied into this file from that of its own session.
+    than the `now` that the reader was given, but for what clocks differ by. `end` is the offset of the byte
+    after the object: what a file that grew has new begins there, or later. `is_repeat` marks a record that
+    this file held before: it has no entries. `is_copy` marks one that was copied into this file from that of
+    its own session.
     """
 
     ordinal: int
@@ -147,8 +148,9 @@ class ReadRecord:
 class ReadContext:
     """What a reader is told besides the bytes.
 
-    `now` caps all times. `name` names the session where its records do not (the file's stem). `own_files`
-    are the sub-agents that have a file of their own: their copies inside the session's file yield no entries.
+    Times after `now` are not believed. `name` names the session where its records do not (the file's stem).
+    `own_files` are the sub-agents that have a file of their own: their copies inside the session's file yield
+    no entries.
     Whoever reads on in a file that has grown moves `now` on and may add to `own_files` before.
     """
 

@@ -17,7 +17,7 @@ from intake.readers.claude_messages import SYNTHETIC, read_assistant, read_user
 from intake.readers.claude_notes import read_note
 from intake.readers.fields import Object, name_of, number_of, object_of, text_of, time_of
 from intake.readers.jsonl import Decoded, Splitter
-from intake.readers.meaning import CallNames, Meaning, capped_time
+from intake.readers.meaning import CallNames, Meaning, believed_time
 
 KEY = "claude_code"
 _HELD_BACK = 1_000
@@ -121,7 +121,7 @@ class ClaudeCodeReader:
         is_repeat = not self._seen.is_new(text_of(source, "uuid") or uuid)
         if base.is_copy:
             source = {**source, "uuid": _original_of(body)[1] or uuid}
-        at, late = capped_time(source, self._context.now, base.line)
+        at, late = believed_time(source, self._context.now, base.line)
         meaning = Meaning(
             self._keys.key_of(source, base.session_id, agent_id), base.ordinal, base.line, at, problems=late
         )

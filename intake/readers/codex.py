@@ -21,7 +21,7 @@ from intake.readers.codex_lineage import Lineage, Owner, Thread
 from intake.readers.codex_memory import Memory, Totals
 from intake.readers.fields import Object, name_of, number_of, object_of, objects_of, text_of
 from intake.readers.jsonl import Decoded, Splitter
-from intake.readers.meaning import Meaning, capped_time
+from intake.readers.meaning import Meaning, believed_time
 
 KEY = "codex"
 _HELD_BACK = 1_000
@@ -116,7 +116,7 @@ class CodexReader:
 
     def _meaningful(self, base: ReadRecord, own: Thread, body: dict[str, JSON]) -> ReadRecord:
         kind, payload = _opened(body)
-        written_at, late = capped_time(body, self._context.now, base.line)
+        written_at, late = believed_time(body, self._context.now, base.line)
         number = number_of(body, "ordinal")
         owner = (
             self._lineage.meta(own, payload, written_at)

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from audit.entries import JSON, EntryKind, NewEntry, Usage
@@ -48,6 +48,10 @@ class Meaning:
         self.entries.insert(0, self.entries.pop())
 
 
+#: Clocks of two machines agree no better than that.
+CLOCKS_DIFFER = timedelta(minutes=5)
+
+
 class CallNames:
     """The tool of each call, for the results that name only the call. The oldest are forgotten."""
 
@@ -64,11 +68,14 @@ class CallNames:
         return self._names.get(call_id, "")
 
 
-def capped_time(source: Object, now: datetime, line: int) -> tuple[datetime | None, list[Problem]]:
-    """When a record was written, at most `now`, and what was wrong with that; None where it does not say."""
+def believed_time(source: Object, now: datetime, line: int) -> tuple[datetime | None, list[Problem]]:
+    """When a record was written, and what was wrong with that; None where it does not say, or cannot know.
+
+    A time that has not come yet is none, and not `now`, which would be another one each time it is read.
+    """
     at = time_of(source, "timestamp")
-    if at is not None and at > now:
-        return now, [Problem(Severity.REPAIRED, line, "a time in the future")]
+    if at is not None and at > now + CLOCKS_DIFFER:
+        return None, [Problem(Severity.REPAIRED, line, "a time in the future")]
     if at is None and source.get("timestamp") is not None:
         return None, [Problem(Severity.REPAIRED, line, "a time that is none or lies before 1970")]
     return at, []

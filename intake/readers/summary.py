@@ -53,8 +53,9 @@ class SessionSummary:
 
     `last_message_at` is the newest message of user or assistant, tool calls and results included. `messages`
     counts the texts that people see, `turns` the messages of the model, `records` those that are no copies
-    from another file. `headline` is the text of the error or of the open question. `started_by` is what the
-    same file tells of a sub-agent's start; for one that has a file of its own, `link_child` finds it.
+    from another file. `headline` is the text of the error or of the open question. `refused` are calls for a
+    sub-agent that were turned down. `started_by` is what the same file tells of a sub-agent's start; for one
+    that has a file of its own, `link_child` finds it.
     """
 
     session_id: str
@@ -77,6 +78,7 @@ class SessionSummary:
     children: tuple[ChildHint, ...]
     prompt_mark: int
     started_by: ChildHint | None = None
+    refused: tuple[ChildHint, ...] = ()
 
 
 class SummaryFold:
@@ -118,6 +120,7 @@ class _Fold:
         self._tokens = _TokenSums()
         self._message_ids: OrderedDict[str, None] = OrderedDict()
         self.children: list[ChildHint] = []
+        self._refused: list[ChildHint] = []
         self._prompt_mark = 0
 
     def add(self, record: ReadRecord) -> None:
@@ -156,6 +159,7 @@ class _Fold:
         if hint.never_ran:
             # Where an agent is known by its id, something ran all the same.
             refused = [child for child in matches if not child.agent_id]
+            self._refused += (replace(_merged(child, hint), never_ran=True) for child in refused)
             self.children = [child for child in self.children if child not in refused]
             matches = [child for child in matches if child.agent_id]
             if not matches:
@@ -191,6 +195,7 @@ class _Fold:
             headline=hint.headline,
             children=tuple(self.children),
             prompt_mark=self._prompt_mark,
+            refused=tuple(self._refused),
         )
 
 

@@ -1,6 +1,7 @@
 """What each record of a Claude Code session becomes in a transcript."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -241,12 +242,19 @@ def test_facts_come_from_each_record() -> None:
     assert (facts.model, facts.runtime) == ("claude-haiku-4-5", "claude_code")
 
 
-def test_times_in_the_future_are_capped_and_reported() -> None:
+def test_a_time_in_the_future_is_none_and_reported() -> None:
     session = Session()
     session.user("Hi", timestamp="2031-01-01T00:00:00Z")
     record = session.read()[0]
-    assert (record.at, record.entries[0].occurred_at) == (NOW, NOW)
+    assert (record.at, record.entries[0].occurred_at) == (None, None)
     assert [problem.severity for problem in record.problems] == [Severity.REPAIRED]
+
+
+def test_a_clock_that_is_a_little_ahead_is_believed() -> None:
+    session = Session()
+    session.user("Hi", timestamp=(NOW + timedelta(minutes=4)).isoformat())
+    record = session.read()[0]
+    assert (record.at, record.problems) == (NOW + timedelta(minutes=4), ())
 
 
 @pytest.mark.parametrize("value", ["yesterday", None, True, -5, {"a": 1}])

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.db import connection
 
 from audit.models import RawRecord, TranscriptEntry
 from chats.models import Chat
+from intake.reports import FileOutcome, FileReport
+from intake.sources import source_of
+from intake.watching import Watcher
 from tasks.models import BackgroundTask
 from tests.announcements import read_announcements
 from tests.config.processes import eventually
 from tests.factories.workspace import MembershipFactory
 from tests.intake.claude_records import Session
-from tests.intake.imports import talk, write
-from tests.intake.processes import following
+from tests.intake.imports import importer, talk, write
+from tests.intake.processes import NAME, following
 from workspace.models import Membership
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -149,3 +157,68 @@ def test_ctrl_c_ends_it_with_a_summary(member, tmp_path):
         eventually(lambda: len(follow.reports) == 1)
         assert follow.end(signal.SIGINT) == 0
         assert not any("Traceback" in note for note in follow.notes)
+
+
+def allow_connections(is_allowed: bool) -> None:
+    """Whether anybody but this test may connect to its database; those that are connected are sent away."""
+    database = connection.ops.quote_name(str(connection.settings_dict["NAME"]))
+    with connection._nodb_cursor() as cursor:
+        cursor.execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS {str(is_allowed).lower()}")
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [NAME]
+        )
+
+
+def test_a_database_that_goes_away_and_comes_back_loses_nothing(member, tmp_path):
+    session = talk(1)
+    file = write(tmp_path / "s.jsonl", session)
+    with following(member, tmp_path) as follow:
+        eventually(lambda: len(texts()) == 2)
+        try:
+            allow_connections(False)
+            session.user("Meanwhile")
+            append(file, session.rows[-1])
+            write(tmp_path / "other.jsonl", talk(1, sessionId="other"))
+            eventually(lambda: any("cannot be written to" in note for note in follow.notes))
+        finally:
+            allow_connections(True)
+        eventually(lambda: Chat.objects.count() == 2 and "Meanwhile" in texts())
+        eventually(lambda: any("is back" in note for note in follow.notes))
+        assert follow.end(signal.SIGTERM) == 0
+    assert len(texts()) == 5
+
+
+def test_where_no_watches_are_left_changes_are_looked_for(tmp_path, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "OS file watch limit reached")
+
+    monkeypatch.setattr("intake.watching.watch", refuse)
+    notes: list[str] = []
+    watcher = Watcher([tmp_path], notice=notes.append)
+    eventually(lambda: watcher.is_blind)
+    watcher.close()
+    assert "OS file watch limit reached" in notes[0]
+
+
+def test_a_reading_that_goes_on_reads_only_what_is_new(member, tmp_path):
+    session = talk(300)
+    file = write(tmp_path / "s.jsonl", session)
+    made, report = importer(member), FileReport("")
+    reading = made.begin(source_of(file), report)
+    assert list(made.steps(source_of(file), reading, report))[-1] == file.stat().st_size
+    session.user("One more")
+    append(file, session.rows[-1])
+    taken: list[int] = []
+
+    class Counted(io.FileIO):
+        def readinto(self, buffer: Any) -> int:
+            taken.append(super().readinto(buffer))
+            return taken[-1]
+
+    grown = replace(source_of(file), open=lambda: io.BufferedReader(Counted(file)))
+    with grown.open() as stream:
+        assert reading.goes_on_in(stream)
+    report = FileReport("")
+    list(made.steps(grown, reading, report))
+    assert (report.outcome, report.entries) == (FileOutcome.GROWN, 1)
+    assert sum(taken) < 100_000 < file.stat().st_size

@@ -171,3 +171,32 @@ def test_a_known_secret_in_an_id_is_stored_by_its_name(member, tmp_path):
             rows = [row[0] for row in cursor.fetchall()]
         assert rows or table is MessageUsage
         assert all(value not in row for row in rows), table
+
+
+def test_a_time_that_has_not_come_does_not_move_the_row_at_each_import(member, tmp_path):
+    session = talk(1)
+    session.user("From a clock that is wrong", timestamp="2131-01-01T00:00:00Z")
+    file = write(tmp_path / "s.jsonl", session)
+    run(member, file)
+    before = told()
+    assert [report.outcome for report in run(member, file)] == [FileOutcome.UNCHANGED]
+    assert told() == before
+    assert Chat.objects.get().changed_at.isoformat() == session.rows[1]["timestamp"].replace("Z", "+00:00")
+
+
+def test_a_sub_agent_whose_call_is_refused_in_the_end_is_cancelled(member, tmp_path):
+    session = Session()
+    session.user("Go")
+    session.call("toolu_9", "Agent", description="Find callers", prompt="Look at src")
+    file = write(tmp_path / "s.jsonl", session)
+    run(member, file)
+    assert BackgroundTask.objects.get().status == "unknown"
+    session.result("toolu_9", "No", toolDenialKind="user-rejected", is_error=True)
+    run(member, write(file, session))
+    task = BackgroundTask.objects.get()
+    assert (task.status, task.title) == ("cancelled", "Find callers")
+    assert "refused" in task.evidence[0]["text"]
+    assert [report.outcome for report in run(member, file)] == [FileOutcome.UNCHANGED]
+    other = MembershipFactory()
+    run(other, file)
+    assert not BackgroundTask.objects.for_tenant(other.tenant_id).exists()
