@@ -26,7 +26,11 @@ NAME = "import_sessions under test"
 def is_none_connected() -> bool:
     """Connections end a moment after their process: until then the database cannot be flushed or dropped."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [NAME])
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = %s",
+            [NAME],
+        )
         return bool(cursor.fetchone() == (0,))
 
 

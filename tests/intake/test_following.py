@@ -165,7 +165,9 @@ def allow_connections(is_allowed: bool) -> None:
     with connection._nodb_cursor() as cursor:
         cursor.execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS {str(is_allowed).lower()}")
         cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [NAME]
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = %s AND application_name = %s",
+            [connection.settings_dict["NAME"], NAME],
         )
 
 
