@@ -54,7 +54,7 @@ def unread_of(seat: Seat, now: datetime) -> list[Unread]:
 
 def _changed(kind: SessionKind, seat: Seat, since: datetime) -> Iterator[Any]:
     """Each part is a range of an index: my sessions, open and closed, and what waits on me."""
-    rows = kind.model._default_manager.filter(
+    rows: Any = kind.model._default_manager.filter(
         kind.status_q(STOPPED), tenant_id=seat.tenant.pk, is_folded=False, changed_at__gt=since
     )
     for is_open in (True, False):

@@ -48,9 +48,9 @@ def mark_seen(
 
     Marks that nobody needs any more go: those from before the horizon, and the oldest above `MOST_MARKS`.
     """
-    values = [uuid7(), membership.tenant_id, membership.pk, kind, session_id, version, now]
+    key = (membership.tenant_id, membership.pk, kind, session_id)
     with connection.cursor() as cursor:
-        cursor.execute(MARK, values)
+        cursor.execute(MARK, (uuid7(), *key, version, now))
     marks = SeenSession.objects.for_tenant(membership.tenant_id).filter(membership=membership)
     marks.filter(seen_at__lt=seen_from(membership, now)).delete()
     surplus = marks.order_by("-seen_at", "-id").values_list("pk")[MOST_MARKS : 2 * MOST_MARKS]
