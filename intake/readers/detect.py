@@ -12,12 +12,15 @@ FORMATS: tuple[Format, ...] = (claude_code.FORMAT, codex.FORMAT)
 _FIRST_OBJECTS = 100
 _FIRST_BYTES = 8 << 20
 _SAMPLE = 4_096
+#: How many stretches that are no record may come on each record: a text that quotes some is no session.
+_MOST_LOST = 20
 
 
 def detect(stream: BinaryIO) -> Format | None:
     """The format of a seekable stream that stands at its beginning, where it is left; None if it is of none.
 
-    It takes the first hundred objects, so that a broken beginning does not hide a session.
+    It takes the first hundred objects, so that a broken beginning does not hide a session, and text that
+    only quotes a few records is not taken for one.
     """
     is_text = not _looks_binary(stream.read(_SAMPLE))
     stream.seek(0)
@@ -27,6 +30,9 @@ def detect(stream: BinaryIO) -> Format | None:
         if found.end > _FIRST_BYTES:
             break
     stream.seek(0)
+    lost = sum(record is None for record in records)
+    if lost > _MOST_LOST * (len(records) - lost):
+        return None
     return next((format_ for format_ in FORMATS if format_.recognises(records)), None)
 
 

@@ -158,6 +158,14 @@ def test_a_broken_beginning_does_not_hide_a_session() -> None:
     assert detect(io.BytesIO(b"\0\0\0\nju" + b"nk\n" * 20 + session.data)) is not None
 
 
+def test_prose_that_quotes_a_few_records_is_no_session() -> None:
+    session = Session()
+    session.user("Hi")
+    assert (
+        detect(io.BytesIO(b"A line about sessions.\n" * 60 + session.data + b"\nMore prose.\n" * 60)) is None
+    )
+
+
 class Endless(io.RawIOBase):
     """A stream of so many lines, none of which is held."""
 
