@@ -25,7 +25,7 @@ __all__ = ["Follower"]
 LOOK_EVERY, LOOK_EVERY_BLIND = 5.0, 1.0
 #: For how many records in all readers are kept, so that only what was appended is read. A reader holds
 #: windows of recent ids, so a file counts with no more records than those.
-MOST_KEPT, MOST_OF_ONE = 300_000, 20_000
+MOST_KEPT, MOST_OF_ONE = 60_000, 20_000
 #: The longest pause between two attempts to reach the database, in seconds.
 LONGEST_PAUSE = 30.0
 

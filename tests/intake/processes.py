@@ -34,8 +34,10 @@ def is_none_connected() -> bool:
         return bool(cursor.fetchone() == (0,))
 
 
-def start(member: Membership, *args: str | Path, **environment: str) -> subprocess.Popen[str]:
-    """`import_sessions` for a member; `--json` is left to the caller."""
+def start(
+    member: Membership, *args: str | Path, output: int = subprocess.PIPE, **environment: str
+) -> subprocess.Popen[str]:
+    """`import_sessions` for a member; `--json` is left to the caller. `output` is where it writes to."""
     name = quote(str(connection.settings_dict["NAME"]))
     database_url = urlsplit(read_database_url())._replace(path=f"/{name}").geturl()
     whose = ["--workspace", member.tenant.slug, "--owner", member.user.email]
@@ -50,8 +52,8 @@ def start(member: Membership, *args: str | Path, **environment: str) -> subproce
             **environment,
         },
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
         text=True,
     )
 

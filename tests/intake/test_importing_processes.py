@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +123,22 @@ def test_memory_does_not_grow_with_the_size_of_a_file(member, tmp_path):
         write_files(folder, megabytes * 1_000_000, in_one=True, seed=megabytes)
         peaks.append(peak_memory(member, folder))
     assert peaks[1] < peaks[0] * 1.15
+
+
+@pytest.mark.parametrize(("options", "is_drawn"), [([], True), (["--json"], False), (["--quiet"], False)])
+def test_a_bar_is_drawn_on_a_terminal_alone(member, tmp_path, options, is_drawn):
+    write(tmp_path / "s.jsonl", talk(2))
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    process = start(member, tmp_path, *options, output=theirs)
+    os.close(theirs)
+    written = b""
+    with contextlib.suppress(OSError):  # the terminal's end, once nobody holds it open
+        while part := os.read(ours, 4096):
+            written += part
+    os.close(ours)
+    assert process.wait() == 0, written
+    eventually(is_none_connected)
+    assert (b"0 of 1 files" in written and b"B/s" in written) == is_drawn
+    piped = start(member, tmp_path).communicate()
+    assert "files" not in "".join(piped)
