@@ -208,6 +208,8 @@ def _build_entry(
     if not isinstance(clean, dict):  # the engine gave up on the whole entry and says so in its place
         clean = {**dict.fromkeys(TEXT_FIELDS, ""), "text": str(clean), "arguments": None, "data": {}}
         clean |= {"before": None, "after": None}
+    # Where nothing can be scanned the names of the fields are withheld like their values, in the same order.
+    clean = dict(zip(TEXT_FIELDS, clean.values(), strict=True))
     for name, limit in LIMITS.items():
         clean[name] = clean[name][:limit]
     transcript = work.transcript

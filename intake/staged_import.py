@@ -22,7 +22,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Least, Now
 
 from audit.services import record
-from intake.importing import Importer
+from intake.importing import DatabaseTroubleError, Importer
 from intake.models import FileState, StagedFile, StagedPart, Upload
 from intake.readers.side_files import AgentMeta, read_meta
 from intake.reports import FileOutcome, FileReport
@@ -217,7 +217,10 @@ def _read(importer: Importer, claim: Claim, file: StagedFile) -> FileReport:
         raise TryFailed(f"its owner, initiative or plan is gone: {gone}") from None
     except (Unsealable, EOFError) as error:
         raise TryFailed(f"what was sealed cannot be opened: {error}") from None
-    report = importer.import_source(source, tell)
+    try:
+        report = importer.import_source(source, tell)
+    except DatabaseTroubleError:
+        raise TryFailed("the database was away, full or busy") from None
     if report.outcome == FileOutcome.FAILED:
         raise TryFailed(report.problems[-1].reason)
     return report
