@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import secrets
+import socket
 import string
 import threading
 from collections.abc import Iterator
@@ -13,11 +14,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 from django.conf import settings
 from django.db import connection
+from django.test import Client
 
+from workspace.models import Membership
+
+#: A frame that holds "ack", masked by zeros: what a page says so that it is sent more.
+ACKNOWLEDGED = b"\x81\x83\0\0\0\0ack"
 ALNUM = string.ascii_letters + string.digits
 #: What tells records apart and when they were: a canary in here would make another file of it.
 STRUCTURE = {"type", "role", "timestamp", "subtype", "stop_reason", "version", "level", "operation"}
@@ -128,6 +135,45 @@ def overhear_valkey() -> Iterator[list[bytes]]:
             yield heard
         finally:
             redis.Redis.from_url(settings.REDIS_URL).echo(mark)
+            thread.join(timeout=20)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def overhear_socket(address: str, member: Membership) -> Iterator[list[bytes]]:
+    """What the websocket of the member's workspace sends while the block lasts, as it comes off the wire."""
+    place = urlsplit(address)
+    browser = Client()
+    browser.force_login(member.user)
+    cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in browser.cookies.items())
+    heard: list[bytes] = []
+    with socket.create_connection((place.hostname, place.port), timeout=60) as wire:
+        lines = [
+            f"GET /w/{member.tenant.slug}/sessions/live/ HTTP/1.1",
+            f"Host: {place.netloc}",
+            f"Origin: {address}",
+            f"Cookie: {cookies}",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Version: 13",
+            f"Sec-WebSocket-Key: {base64.b64encode(secrets.token_bytes(16)).decode()}",
+        ]
+        wire.sendall("\r\n".join([*lines, "", ""]).encode())
+
+        def listen() -> None:
+            try:
+                while data := wire.recv(1 << 16):
+                    heard.append(data)
+                    wire.sendall(ACKNOWLEDGED)
+            except OSError:  # the block is over
+                return
+
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        try:
+            yield heard
+        finally:
+            wire.shutdown(socket.SHUT_RDWR)
             thread.join(timeout=20)
         assert not thread.is_alive()
 

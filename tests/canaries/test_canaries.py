@@ -1,7 +1,7 @@
 """Credentials planted in every field of every way in, and searched in everything that is left of them.
 
 Nothing may be found: not as it was written, not in hex, not in base64; not in the database with its sealed
-columns, not in Valkey nor in what was said to it, not in any log, and not on a page.
+columns, not in Valkey nor in what was said to it, not in a log, a frame of a websocket, or a page.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from django.urls import reverse
 
 from audit.models import TranscriptEntry
 from audit.redaction import Redactor
+from chats.models import Chat
 from intake.models import FileState, StagedFile, StagedPart, Upload
 from intake.staged_import import import_staged
 from intake.staging import PART_BYTES
@@ -31,6 +32,7 @@ from tests.canaries.searching import (
     Canaries,
     dump_database,
     dump_valkey,
+    overhear_socket,
     overhear_valkey,
     read_logs,
 )
@@ -196,17 +198,26 @@ def test_uploading_files_leaves_none_while_they_wait_nor_afterwards(member, cana
     logs = tmp_path / "logs"
     logs.mkdir()
     contents = files_of(canaries)
-    with overhear_valkey() as heard, run_server(logs / "web") as address:
+    with (
+        overhear_valkey() as heard,
+        run_server(logs / "web") as address,
+        overhear_socket(address, member) as frames,
+    ):
         upload(address, member, contents)
         assert StagedPart.objects.count() == len(contents)
         expect_none(canaries, **dump_database(), valkey=dump_valkey(), said=b"\n".join(heard))
         with run_worker(logs / "worker", level="DEBUG"):
             eventually(lambda: not StagedPart.objects.exists(), seconds=100)
+        shown = [str(key).encode() for key in Chat.objects.values_list("pk", flat=True)]
+        eventually(lambda: all(key in b"".join(frames) for key in shown))
+        Planter(member, canaries).plant_everywhere()
+        chat = Chat.objects.latest("pk")
+        eventually(lambda: str(chat.pk).encode() in b"".join(frames))
     assert set(StagedFile.objects.values_list("state", flat=True)) == {FileState.DONE}
     assert TranscriptEntry.objects.count() > 50
     assert b"intake.jobs.import_upload" in b"\n".join(heard)
     expect_none_stored(canaries, heard=heard, logs=read_logs(logs))
-    expect_none(canaries, pages=pages_of(member))
+    expect_none(canaries, pages=pages_of(member), frames=b"".join(frames))
 
 
 def test_what_people_and_agents_write_leaves_none(member, canaries, caplog, capfd):
