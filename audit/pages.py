@@ -17,6 +17,7 @@ from django.utils.formats import number_format
 
 from audit.models import DecisionReceipt, Outcome, Transcript
 from audit.presenting import EntryView, Links, present_entries
+from audit.reverse_index import names_in
 from audit.transcripts import Only, Window, find_transcript, read_window, receipts_of
 from sessions_app.kinds import Moment, SessionKind, SessionModel
 from workspace.access import MemberRequest
@@ -132,6 +133,7 @@ def session_context(
     transcript = find_transcript(seat.tenant.pk, session)
     asked = _read_parameters(request.GET)
     actions = kind.actions(obj, seat.membership)
+    redactions = names_in(seat.tenant, session)
     return {
         "tenant_slug": seat.tenant.slug,
         "session": row,
@@ -140,6 +142,8 @@ def session_context(
         "action_url": reverse("sessions_app:session-action", args=[seat.tenant.slug, kind.key, obj.pk]),
         "is_readonly": not actions and not seat.can_manage and not seat.owns(obj.owner_id),
         "facts": [*extra_facts, *_facts(transcript, obj)],
+        "redactions": redactions,
+        "redaction_count": sum(one.count for one in redactions if not one.is_withheld),
         "receipts": [_present_receipt(receipt) for receipt in receipts_of(seat.tenant.pk, session)],
         "transcript": _transcript_page(transcript, asked, row.url, row.is_live, seat.tenant.slug, children)
         if transcript
@@ -205,7 +209,7 @@ def _transcript_page(
         q=asked.q,
     )
     entry_url = reverse("audit:entry-detail", args=[slug, transcript.session_kind, transcript.session_id, 0])
-    links = Links(url, entry_url, children)
+    links = Links(url, entry_url, children, slug)
     kept = [(name, value) for name, value in (("only", asked.only), ("q", asked.q)) if value]
 
     def to(**parameters: object) -> str:

@@ -103,11 +103,15 @@ class EntryView:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Where a page's entries link to; `children` maps a call id to (title, URL) of what it started."""
+    """Where a page's entries link to; `children` maps a call id to (title, URL) of what it started.
+
+    With the workspace's `slug` redactions link to the pages of their names.
+    """
 
     page_url: str
     entry_url: str
     children: Mapping[str, tuple[str, str]]
+    slug: str = ""
 
     def permalink(self, seq: int) -> str:
         return f"{self.page_url}?at={seq}#e-{seq}"
@@ -129,7 +133,7 @@ def present_entries(
     `whole` leaves nothing out: for the page of a single entry.
     """
     html = rendered_texts(entries)
-    markers = markers_of([*entries, *results.values()])
+    markers = markers_of([*entries, *results.values()], links.slug)
     shown_inside = {results[e.call_id].pk for e in entries if _is_call(e) and e.call_id in results}
     views = []
     for entry in entries:
@@ -147,7 +151,7 @@ def _with_chips(view: EntryView, marker: Marker, of_result: Marker) -> EntryView
     if tool:
         tool = replace(
             tool,
-            argument_line=marker.mark(tool.argument_line),
+            argument_line=marker.mark(tool.argument_line, is_linked=False),
             arguments=marker.mark(tool.arguments),
             output=of_result.mark(tool.output),
         )
@@ -156,8 +160,9 @@ def _with_chips(view: EntryView, marker: Marker, of_result: Marker) -> EntryView
             Hunk(hunk.header, [replace(line, text=marker.mark(line.text)) for line in hunk.lines])
             for hunk in edit.hunks
         ]
-        edit = replace(edit, path=marker.mark(edit.path), hunks=hunks)
-    return replace(view, text=marker.mark(view.text), preview=marker.mark(view.preview), tool=tool, edit=edit)
+        edit = replace(edit, path=marker.mark(edit.path, is_linked=False), hunks=hunks)
+    preview = marker.mark(view.preview, is_linked=False)
+    return replace(view, text=marker.mark(view.text), preview=preview, tool=tool, edit=edit)
 
 
 def _is_call(entry: TranscriptEntry) -> bool:

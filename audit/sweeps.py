@@ -59,7 +59,11 @@ def start_sweep(*, tenant_id: uuid.UUID, reason: str, actor: Actor) -> Redaction
     """
     sweep = RedactionSweep(tenant_id=tenant_id, reason=reason[:200], started_by_id=actor.user_id)
     made = RedactionSweep.objects.bulk_create([sweep], ignore_conflicts=True)[0]
-    waiting = RedactionSweep.objects.for_tenant(tenant_id).get(status=SweepStatus.PENDING)
+    rows = RedactionSweep.objects.for_tenant(tenant_id).select_for_update(no_key=True, of=("self",))
+    waiting = rows.get(status=SweepStatus.PENDING)
+    if waiting.pk != made.pk and reason not in waiting.reason:
+        waiting.reason = f"{waiting.reason}; {reason}"[:200]
+        waiting.save(update_fields=["reason"])
     if waiting.pk == made.pk:
         record(
             tenant_id=tenant_id,

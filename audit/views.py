@@ -30,7 +30,8 @@ def entry_detail(request: MemberRequest, kind: str, session_id: uuid.UUID, seq: 
     session = find_session(session_kind, tenant_id, session_id)
     page_url = session_kind.url(session, slug)
     entry_url = reverse("audit:entry-detail", args=[slug, kind, session_id, 0])
-    views = present_entries([entry], results_of([entry]), links=Links(page_url, entry_url, {}), whole=True)
+    links = Links(page_url, entry_url, {}, slug)
+    views = present_entries([entry], results_of([entry]), links=links, whole=True)
     raw = raw_record_of(entry)
     context = {
         "session_title": session.title,

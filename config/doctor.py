@@ -14,7 +14,9 @@ from pathlib import Path
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Count, Sum
 
+from audit.models import Surfacing
 from config import locks
 from config.environment import RUN_LOCK
 from config.health import BEATING_PARTS, OK, HealthProbe
@@ -51,7 +53,10 @@ def examine(services_error: str = "") -> Iterator[Finding]:
     yield examine_postgres(conditions["postgres"])
     yield examine_valkey(conditions["valkey"])
     if conditions["postgres"] == OK:
-        yield examine_migrations()
+        migrations = examine_migrations()
+        yield migrations
+        if migrations.is_ok:
+            yield examine_withheld()
     yield examine_static_files(settings.STATIC_ROOT)
     is_running = locks.is_held_exclusively(settings.DATA_DIR / RUN_LOCK)
     for part in BEATING_PARTS:
@@ -119,6 +124,13 @@ def examine_migrations() -> Finding:
     if missing:
         return Finding("migrations", f"{missing} not applied", "manage.py prepare (make run does it)")
     return Finding("migrations", "all applied")
+
+
+def examine_withheld() -> Finding:
+    """Texts that could not be scanned for credentials. They stay withheld: nothing here can be put right."""
+    withheld = Surfacing.objects.filter(digest="").aggregate(texts=Sum("count"), rows=Count("pk"))
+    where = f": see {settings.PUBLIC_URL}/admin/audit/surfacing/?withheld=1" if withheld["rows"] else ""
+    return Finding("withheld texts", f"{withheld['texts'] or 0}{where}")
 
 
 def examine_static_files(folder: Path) -> Finding:

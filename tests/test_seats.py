@@ -12,6 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from audit.entries import EntryKind, NewEntry
+from audit.models import Surfacing
 from audit.services import append_entries
 from flows.models import Artifact
 from intake.models import FileState, StagedFile
@@ -26,7 +27,9 @@ from tests.factories.workspace import (
     UserFactory,
 )
 from tests.intake.staged_files import begin
+from workspace.actors import SYSTEM
 from workspace.models import Membership, Role, Tenant, User
+from workspace.secrets import create_secret
 from workspace.services import create_sign_in_link
 
 pytestmark = pytest.mark.django_db
@@ -118,6 +121,30 @@ def part_of_file(world: World) -> dict[str, Any]:
     return {**staged_file()(world), "number": 0}
 
 
+def a_secret(world: World) -> dict[str, Any]:
+    value = "kn0wn" + "-value-of-a-secret"
+    create_secret(tenant_id=world.tenant.pk, name="API_KEY", value=value, actor=SYSTEM)
+    return {"workspace": "acme", "name": "API_KEY"}
+
+
+def a_rule(world: World) -> dict[str, Any]:
+    now = timezone.now()
+    Surfacing.objects.create(
+        tenant=world.tenant,
+        session_kind="chat",
+        session_id=world.make(ChatFactory).pk,
+        is_known=False,
+        name="github-pat",
+        digest="0" * 64,
+        count=1,
+        first_at=now,
+        last_at=now,
+    )
+    return {"workspace": "acme", "rule": "github-pat"}
+
+
+#: What the workspace's admins may alone: none of the members here is one.
+MANAGING = {"owner": 403, "teammate": 403, "viewer": 403}
 ANYONE = {"owner": 200, "teammate": 200, "viewer": 200, "stranger": 200, "anonymous": 200}
 ROUTES: dict[str, Route] = {
     "workspace:home": Route(
@@ -156,6 +183,14 @@ ROUTES: dict[str, Route] = {
         in_workspace(plan_id=lambda world: PlanFactory(tenant=world.tenant).pk)
     ),
     "audit:entry-detail": Route(transcript_of_chat),
+    "audit:secret-list": Route(in_workspace(), **MANAGING),
+    "audit:secret-create": Route(in_workspace(), method="post", **MANAGING),
+    "audit:secret-detail": Route(a_secret),
+    "audit:secret-rotate": Route(a_secret, method="post", **MANAGING),
+    "audit:secret-action": Route(a_secret, method="post", **MANAGING),
+    "audit:rule-detail": Route(a_rule),
+    "audit:sweep-list": Route(in_workspace(), **MANAGING),
+    "audit:sweep-start": Route(in_workspace(), method="post", **MANAGING),
     "tasks:task-detail": Route(in_workspace(task_id=lambda world: world.make(BackgroundTaskFactory).pk)),
     "chats:chat-detail": Route(in_workspace(chat_id=lambda world: world.make(ChatFactory).pk)),
     "flows:run-detail": Route(in_workspace(run_id=lambda world: world.make(FlowRunFactory).pk)),

@@ -78,11 +78,13 @@ def _build(request: HttpRequest) -> Shell:
 
 
 def _nav(path: str, seat: Seat) -> tuple[Link, ...]:
-    pages = (
+    pages: tuple[tuple[str, str, str], ...] = (
         ("Sessions", "sessions_app:session-list", "list"),
         ("Initiatives", "sessions_app:initiative-list", "flag"),
         ("Plans", "sessions_app:plan-list", "map"),
         ("Import", "intake:upload-list", "inbox"),
     )
+    if seat.can_manage:
+        pages = (*pages, ("Secrets", "audit:secret-list", "key-round"))
     links = ((label, reverse(name, args=[seat.tenant.slug]), icon) for label, name, icon in pages)
     return tuple(Link(label, url, icon, path.startswith(url)) for label, url, icon in links)

@@ -84,10 +84,19 @@ def test_every_finding_of_an_entry_is_found_again_in_it():
 
 def test_text_without_a_redaction_stays_the_text_it_was():
     plain, html = "<b>", mark_safe("<b>x</b>")
-    marker = Marker({"[A]": "A"})
+    marker = Marker({"[A]": ("A", "")})
     assert marker.mark(plain) is plain
     assert marker.mark(html) is html
     assert marker.mark("<b> [A]") == (
         '<span class="as-written">&lt;b&gt; '
         '<mark class="redaction" title="A credential: its value is not kept">A</mark></span>'
     )
+
+
+def test_a_chip_leads_to_the_page_of_its_name_but_not_out_of_a_link():
+    marker = Marker({"[A]": ("A", "/w/acme/secrets/A/")})
+    assert '<a href="/w/acme/secrets/A/">A</a></mark>' in marker.mark("x [A]")
+    assert "<a " not in marker.mark("x [A]", is_linked=False)
+    in_link = marker.mark(mark_safe('<p><a href="/x">see [A]</a> and [A]</p>'))
+    assert in_link.count("<a ") == 2
+    assert in_link.count("<mark ") == 2

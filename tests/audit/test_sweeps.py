@@ -256,7 +256,8 @@ def test_an_earlier_value_is_swept_with_the_new_one(tenant, chat):
 
 def test_one_sweep_waits_at_most_and_one_runs(tenant):
     first = start_sweep(tenant_id=tenant.pk, reason="one", actor=SYSTEM)
-    assert start_sweep(tenant_id=tenant.pk, reason="two", actor=SYSTEM).pk == first.pk
+    joined = start_sweep(tenant_id=tenant.pk, reason="two", actor=SYSTEM)
+    assert (joined.pk, joined.reason) == (first.pk, "one; two")
     running = claim_sweep(tenant.pk)
     assert running is not None
     assert claim_sweep(tenant.pk) is None

@@ -11,8 +11,9 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from audit.entries import EntryKind, NewEntry
-from audit.models import Transcript
+from audit.models import Surfacing, Transcript
 from audit.services import append_entries
+from audit.sweeps import claim_sweep, run_sweep, start_sweep
 from config.demo.stage import OWNER
 from intake.models import FileState, StagedFile
 from intake.staged_import import import_staged
@@ -21,7 +22,9 @@ from tests.browser.visits import PHONE, WIDE, Visits, overflow, violations
 from tests.intake.claude_records import PRESENT_DAY
 from tests.intake.staged_files import stage
 from tests.test_seats import ROUTES
+from workspace.actors import SYSTEM, Actor
 from workspace.models import Initiative, Membership, Plan, Tenant, User
+from workspace.secrets import create_secret, rotate_secret
 from workspace.services import create_sign_in_link, create_tenant
 
 pytestmark = pytest.mark.browser
@@ -88,6 +91,16 @@ def hard_chat(demo: Tenant, owner: User) -> None:
     chat = get_kind("chat").model._default_manager.filter(tenant_id=demo.pk, status="ended").first()
     append_entries(tenant_id=demo.pk, session=("chat", chat.pk), entries=entries())
     create_tenant(slug="empty", name="Nothing here", owner=owner)
+    value = "kn0wn" + "-value-of-a-secret"
+    create_secret(tenant_id=demo.pk, name="DEPLOY_KEY", value=value, note=LONG[:300], actor=SYSTEM)
+    rotate_secret(tenant_id=demo.pk, name="DEPLOY_KEY", value=f"{value}-2", actor=Actor.member(owner))
+    token = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+    said = [NewEntry(kind=EntryKind.MESSAGE, native_id="secret", occurred_at=AT, text=f"**{value}** {token}")]
+    append_entries(tenant_id=demo.pk, session=("chat", chat.pk), entries=said)
+    start_sweep(tenant_id=demo.pk, reason="DEPLOY_KEY was rotated", actor=Actor.member(owner))
+    claimed = claim_sweep(demo.pk)
+    assert claimed is not None
+    run_sweep(claimed)
     stage_files(Membership.objects.get(tenant=demo, user=owner))
 
 
@@ -148,6 +161,11 @@ def plain(name: str, *args: str, query: str = "") -> Callable[[Tenant], str]:
     return lambda demo: reverse(name, args=args) + query
 
 
+def rule_page(demo: Tenant) -> str:
+    rule = Surfacing.objects.for_tenant(demo.pk).filter(is_known=False).exclude(digest="").earliest("pk")
+    return reverse("audit:rule-detail", args=[demo.slug, rule.name])
+
+
 def sign_in_link(demo: Tenant) -> str:
     return reverse("workspace:sign-in-link", args=[create_sign_in_link(email=OWNER)])
 
@@ -185,6 +203,12 @@ PAGES: dict[str, tuple[str, Callable[[Tenant], str]]] = {
     "Command Center": ("sessions_app:command-center", plain("sessions_app:command-center", "demo")),
     "Command Center, nothing": ("sessions_app:command-center", plain("sessions_app:command-center", "empty")),
     "peek at a checkpoint": ("sessions_app:session-peek", peek_page("flow_run", status="paused")),
+    "secrets": ("audit:secret-list", plain("audit:secret-list", "demo")),
+    "no secrets": ("audit:secret-list", plain("audit:secret-list", "empty")),
+    "secret": ("audit:secret-detail", plain("audit:secret-detail", "demo", "DEPLOY_KEY")),
+    "rule": ("audit:rule-detail", rule_page),
+    "sweeps": ("audit:sweep-list", plain("audit:sweep-list", "demo")),
+    "no sweeps": ("audit:sweep-list", plain("audit:sweep-list", "empty")),
     "nothing there": ("", lambda demo: "/nothing/here/"),
 }
 #: Those of somebody who is not signed in.
