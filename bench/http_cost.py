@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -28,6 +29,7 @@ __all__ = ["measure_http"]
 
 TICKS = os.sysconf("SC_CLK_TCK")
 READY_SECONDS = 30
+ROUNDS = 5
 
 
 @dataclass
@@ -41,14 +43,14 @@ class _Web:
             fields = file.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
-    def cost_ms(self, path: str, headers: dict[str, str], *, count: int, expect: int) -> float:
+    def cost_ms(self, path: str, headers: dict[str, str], *, count: int) -> float:
         """CPU milliseconds of one request, after some that warm the process up."""
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=READY_SECONDS)
         for _ in range(20):
-            _ask(client, path, headers, expect)
+            _ask(client, path, headers)
         before = self.cpu_seconds()
         for _ in range(count):
-            _ask(client, path, headers, expect)
+            _ask(client, path, headers)
         return (self.cpu_seconds() - before) / count * 1000
 
 
@@ -64,15 +66,18 @@ def measure_http(ground: Ground, *, count: int = 300) -> dict[str, float]:
     signed_in = {"Cookie": cookie.output(header="").strip()}
     url = reverse("sessions_app:session-list", args=[ground.place.tenant.slug])
     rows = {**signed_in, "HX-Request": "true"}
+    asked = {
+        "floor_cpu_ms": (HEALTH_PATH, {}, count * 8),
+        "page_cpu_ms": (url, rows, count),
+        "lens_cpu_ms": (url, {**rows, "HX-Target": "lens"}, count // 4),
+    }
+    # In turns: who else uses the machine changes from one second to the next.
+    found: dict[str, list[float]] = {name: [] for name in asked}
     with _web(ground.database) as web:
-        parts = web.cost_ms(HEALTH_PATH, {}, count=count * 10, expect=503)
-        return {
-            "floor_cpu_ms": round(parts, 3),
-            "page_cpu_ms": round(web.cost_ms(url, rows, count=count, expect=200), 3),
-            "lens_cpu_ms": round(
-                web.cost_ms(url, {**rows, "HX-Target": "lens"}, count=count // 4, expect=200), 3
-            ),
-        }
+        for _ in range(ROUNDS):
+            for name, (path, headers, times) in asked.items():
+                found[name].append(web.cost_ms(path, headers, count=times // ROUNDS))
+    return {name: round(statistics.median(costs), 3) for name, costs in found.items()}
 
 
 @contextmanager
@@ -112,9 +117,10 @@ def _wait_for_its_connections() -> None:
         time.sleep(0.05)
 
 
-def _ask(client: http.client.HTTPConnection, path: str, headers: dict[str, str], expect: int) -> None:
+def _ask(client: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> None:
     client.request("GET", path, headers=headers)
     answer = client.getresponse()
     body = answer.read()
-    if answer.status not in {200, expect}:
+    # Without workers /healthz says 503, which costs the same.
+    if answer.status != 200 and path != HEALTH_PATH:
         raise RuntimeError(f"{path} answered {answer.status}: {body[:300]!r}")

@@ -1,6 +1,6 @@
 """What the list costs as it grows: pages read and milliseconds of each query, and the CPU time of a page.
 
-    python bench/list_page.py --rows 100000 [--tenants 2000] [--json] [--keep]
+    python bench/list_page.py --rows 100000 [--tenants 2000] [--json] [--load] [--keep]
 
 Fills a database of its own beside the one that DATABASE_URL names (without one, in the embedded server), asks
 its largest workspace for everything that the list is made of, and drops it, unless it is to be kept for the
@@ -17,14 +17,19 @@ import statistics
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.ground import Ground
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-#: The goals: what a page reads in scans, and its CPU in that of /healthz.
+#: The goals: what a page reads in scans, its CPU in that of /healthz, its busy p99 in its idle one.
 MOST_SCANS = 3.0
 MOST_FLOORS = 10.0
+MOST_LOADED = 3.0
+LIVE_INDEXES = ["flowrun_live", "task_live", "chat_active", "flowrun_attention", "task_attention"]
 
 
 def main() -> None:
@@ -90,10 +95,45 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             "scan": {**timed(scan(there).statements, options.repeat), "buffers": one_scan},
             "queries": queries,
         }
+        if options.load:
+            tell("again, beside work that goes on")
+            report["load"] = measure_loaded(there, options.repeat)
         if not options.no_http:
             tell("pages over HTTP")
             report["http"] = measure_http(there)
     return report
+
+
+def measure_loaded(there: Ground, repeat: int) -> dict[str, Any]:
+    """The p99 of each page before and while others write, and how the indexes of what is live grew."""
+    from psycopg.conninfo import make_conninfo
+
+    from bench.list_queries import list_queries
+    from bench.load import load
+    from config.health import read_conninfo
+
+    asked = [query for query in list_queries(there) if query.is_page]
+    idle = {query.name: timed(query.statements, repeat) for query in asked}
+    before = live_index_bytes()
+    with load(make_conninfo(read_conninfo(), dbname=there.database), there.place.tenant.pk) as going:
+        busy = {query.name: timed(query.statements, repeat) for query in asked}
+    return {
+        **going.report,
+        "p99_ratio": {name: round(busy[name]["p99_ms"] / idle[name]["p99_ms"], 2) for name in idle},
+        "p50_ratio": {name: round(busy[name]["p50_ms"] / idle[name]["p50_ms"], 2) for name in idle},
+        "live_index_bytes": {"before": before, "after": live_index_bytes()},
+    }
+
+
+def live_index_bytes() -> int:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relname = ANY(%s)", [LIVE_INDEXES]
+        )
+        (size,) = cursor.fetchone()
+    return int(size)
 
 
 def timed(statements: tuple[str, ...], repeat: int) -> dict[str, float]:
@@ -122,6 +162,16 @@ def print_report(report: dict[str, Any]) -> None:
         print(
             f"{name:24}{found['p50_ms']:9.2f}{found['p99_ms']:9.2f}{found['buffers']:9,}{found['ratio']:8.1f}"
             f"  {verdict(found['ratio'], MOST_SCANS) if found['is_page'] else '-'}"
+        )
+    if load := report.get("load"):
+        worst = max(load["p99_ratio"], key=load["p99_ratio"].__getitem__)
+        ratios = sorted(load["p99_ratio"].values())
+        sizes = load["live_index_bytes"]
+        middle = ratios[len(ratios) // 2]
+        print(
+            f"\nBeside {load['writes_per_s']} writes a second: p99 {middle} times the idle one in"
+            f" the middle, at most {ratios[-1]} ({worst}): {verdict(ratios[-1], MOST_LOADED)}; indexes of"
+            f" live sessions {sizes['before']:,} bytes before, {sizes['after']:,} after"
         )
     if http := report.get("http"):
         ratio = http["page_cpu_ms"] / http["floor_cpu_ms"]

@@ -13,11 +13,14 @@ from bench.plans import explain, statements_of
 from bench.seed import SPAN
 from chats.models import Chat
 from sessions_app.bands import Band
+from sessions_app.center import Scope, read_center
 from sessions_app.cursors import Cursor, Direction
-from sessions_app.facets import list_facets
+from sessions_app.facets import FACETS, count_kinds, list_facets, tally
 from sessions_app.filters import Filters
 from sessions_app.kinds import Moment, Tone
 from sessions_app.queries import count_list, page, row
+from workspace.access import Seat
+from workspace.models import Membership
 
 __all__ = ["Query", "list_queries", "scan"]
 
@@ -82,6 +85,26 @@ def list_queries(ground: Ground) -> Iterator[Query]:
     count = {"tenant": tenant, "filters": none, "moment": moment}
     yield make("tab_counts", lambda: count_list(**count), is_page=False)
     yield make("facets", lambda: list_facets(**count), is_page=False)
+    for name in FACETS:
+        yield make(f"facet_{name}", lambda name=name: _facet(ground, name), is_page=False)
+    yield make("command_center", lambda: _command_center(ground))
+
+
+def _facet(ground: Ground, name: str) -> object:
+    """One facet counted by itself, as when it is the one that is filtered by."""
+    tenant_id, moment = ground.place.tenant.pk, Moment(ground.now)
+    if name == "kind":
+        return count_kinds(tenant_id, Filters(), moment)
+    return tally(tenant_id, Filters(), moment, [name])
+
+
+def _command_center(ground: Ground) -> object:
+    """The three sections of a member: what needs them, what is active, what changed within 24 hours."""
+    member = Membership.objects.select_related("tenant", "user").get(
+        tenant=ground.place.tenant, user=ground.place.owners[0]
+    )
+    seat = Seat(member.tenant, member, member.user)
+    return read_center(seat, Scope(), Moment(ground.now))
 
 
 def _half_way(ground: Ground) -> datetime:

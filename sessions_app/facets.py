@@ -25,7 +25,7 @@ from sessions_app.sampling import sample
 from sessions_app.sql import Sql, fetch
 from workspace.models import Tenant, User
 
-__all__ = ["FACETS", "Facet", "Option", "list_facets"]
+__all__ = ["FACETS", "Facet", "Option", "count_kinds", "list_facets", "tally"]
 
 #: Every facet, in the order of the page, with the column that is counted in the shared pass.
 FACETS = {
@@ -120,8 +120,8 @@ def list_facets(
             shared[filters.without(*OWN_FILTERS.get(name, (name,)))].append(name)
     tallies: dict[str, _Tally] = {}
     for base, names in shared.items():
-        tallies |= _tally(tenant.pk, base, moment, names)
-    kind_counts = _count_kinds(tenant.pk, filters, moment)
+        tallies |= tally(tenant.pk, base, moment, names)
+    kind_counts = count_kinds(tenant.pk, filters, moment)
     having = tallies["has"].counts.get("true")
     tallies["has"] = _Tally({"redaction": having} if having else {}, tallies["has"].is_capped)
     makers = {
@@ -136,7 +136,7 @@ def list_facets(
     )
 
 
-def _tally(tenant_id: uuid.UUID, base: Filters, moment: Moment, names: Sequence[str]) -> dict[str, _Tally]:
+def tally(tenant_id: uuid.UUID, base: Filters, moment: Moment, names: Sequence[str]) -> dict[str, _Tally]:
     """Count the values of several facets in one pass over one sample."""
     found = sample(tenant_id, base, moment, [FACETS[name] for name in names])
     if found is None:
@@ -165,7 +165,7 @@ def _tally(tenant_id: uuid.UUID, base: Filters, moment: Moment, names: Sequence[
     return tallies
 
 
-def _count_kinds(tenant_id: uuid.UUID, filters: Filters, moment: Moment) -> dict[str, Count]:
+def count_kinds(tenant_id: uuid.UUID, filters: Filters, moment: Moment) -> dict[str, Count]:
     """By kind, what choosing it alone would show: its folded sessions as well."""
     lists = {}
     for kind in all_kinds():

@@ -32,7 +32,7 @@ from workspace.models import Membership
 from workspace.seeing import mark_seen
 
 TABLES = {shape.model._meta.db_table for shape in SHAPES}
-MOST_TIMES_A_SCAN = 6
+MOST_TIMES_A_SCAN = 3
 LIVE = {"chat_open", "flowrun_live", "task_live"}
 REST = {"chat_open", "chat_ended", "flowrun_rest", "task_rest"}
 
@@ -99,6 +99,10 @@ CASES: dict[str, tuple[Callable[[Place], Filters], set[str]]] = {
 }
 
 
+#: Lists that have ended half-way down: what is live, and what changed of late.
+BEYOND_HALF_WAY = {"updated in 24 hours", "tab active", "tone active"}
+
+
 @pytest.fixture(scope="module")
 def seeded(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Seeded]:
     """50,000 sessions in a database of their own, vacuumed and analysed, the half in one workspace."""
@@ -151,7 +155,7 @@ def test_a_first_page_goes_through_its_indexes(
 
 
 @pytest.mark.parametrize("direction", Direction)
-@pytest.mark.parametrize("name", ["everything", "one owner", "tone problem", "chats"])
+@pytest.mark.parametrize("name", [name for name in CASES if name not in BEYOND_HALF_WAY])
 def test_a_page_half_way_down_costs_no_more_than_the_first(
     name: str, direction: Direction, place: Place, moment: Moment, one_scan: int
 ) -> None:
@@ -159,7 +163,7 @@ def test_a_page_half_way_down_costs_no_more_than_the_first(
     filters = make(place)
     half_way = Cursor(moment.as_of, Band.REST, moment.as_of - SPAN / 2, place.tenant.pk, direction)
     plans = plans_of(lambda: page(tenant=place.tenant, filters=filters, moment=moment, cursor=half_way))
-    assert (REST if name == "everything" else indexes) <= used(plans)
+    assert used(plans) & (REST | indexes)
     assert_in_proportion(plans, one_scan)
 
 
