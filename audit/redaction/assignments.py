@@ -24,7 +24,7 @@ from audit.redaction.values import (
     words_of,
 )
 
-MAX_VALUE = 4096
+MAX_VALUE = 2048
 #: How much of a long value is looked at to judge it.
 _JUDGED = 256
 #: A longer value behind a weak name is none.
@@ -84,6 +84,8 @@ _BACKWARDS_TYPED = re.compile(
 _BACKWARDS_PAIR = re.compile(rb"""(?P<between>(?:[\s"',;{]|[nr]?\\){1,60})(?P<name>[A-Za-z0-9_.-]{1,80})""")
 _BACKWARDS_FLAG = re.compile(rb"""["'`]{0,3}\\{0,3}[ \t]{1,8}(?P<name>[A-Za-z0-9-]{1,60}-)(?![A-Za-z0-9_])""")
 _BACKWARDS_ENV = re.compile(rb"""["'`]{0,3}[ \t]{1,8}(?P<name>[A-Z0-9_]{1,60})[ \t]{1,8}VNE\b""")
+#: What most triggers find, and what is never a credential: a short word of letters.
+_PLAIN_WORD = re.compile(rb"""[A-Za-z_$ -]{1,13}[\s(),;{\[\]"'`]""")
 _ONE_WORD = re.compile(r"[A-Za-z0-9+/_=-]+\Z")
 _VALUE_NAMES = frozenset({"value", "val", "content", "default", "stringvalue"})
 
@@ -135,6 +137,8 @@ class _Owner:
 def find_assigned(data: bytes, end: int) -> Found | None:
     """What a trigger that ends here found, if the name and the value bear it out."""
     start = end - _HEAD
+    if _PLAIN_WORD.match(data, start):
+        return None
     window = data[max(0, start - _BACK) : start][::-1]
     flag = _BACKWARDS_FLAG.match(window) or _BACKWARDS_ENV.match(window)
     if flag is not None:

@@ -16,7 +16,7 @@ from audit.redaction.pieces import Piece
 
 _GAP = "\n\n \n\n"
 #: How far a gap may change what is found: the longest value, and the name before it.
-_REACH = 4400
+_REACH = 2400
 _LONG_WORD = 1 << 16
 _NO_WORD = re.compile(r"[\n \"]")
 _CONTEXT_KEY = re.compile(r"[A-Za-z_][\w.-]{0,60}")

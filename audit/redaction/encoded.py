@@ -74,21 +74,16 @@ class Shadow:
 
 def shadows(data: bytes, places: Sequence[int]) -> Iterator[Shadow]:
     """The parts of a text around unseen signs, which begin before these places, without the signs."""
-    start = end = 0
-    cuts: list[tuple[int, int]] = []
+    regions: list[tuple[int, int]] = []
     for place in places:
-        found = _UNSEEN.search(data, max(cuts[-1][1] if cuts else end, place - 8), place + 300)
-        if found is None:
-            continue
-        if cuts and found.start() - _REACH > end:
-            yield _shadow(data, start, end, cuts)
-            cuts = []
-        if not cuts:
-            start = max(end, found.start() - _REACH)
-        cuts.append(found.span())
-        end = min(len(data), found.end() + _REACH)
-    if cuts:
-        yield _shadow(data, start, end, cuts)
+        if regions and place - _REACH <= regions[-1][1]:
+            regions[-1] = (regions[-1][0], place + _REACH)
+        else:
+            regions.append((max(0, place - 8), place + _REACH))
+    for first, last in regions:
+        cuts = [found.span() for found in _UNSEEN.finditer(data, first, last)]
+        if cuts:
+            yield _shadow(data, max(0, first - _REACH), min(len(data), last), cuts)
 
 
 def _shadow(data: bytes, start: int, end: int, cuts: list[tuple[int, int]]) -> Shadow:
