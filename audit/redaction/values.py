@@ -205,12 +205,11 @@ def is_hex(value: str) -> bool:
 
 
 def is_code(value: str) -> bool:
-    """Whether an unquoted value is an expression: a call, a path of names, a name."""
-    return (
-        any(sign in value for sign in "()[]{}")
-        or _CODE.match(value) is not None
-        or _IDENTIFIER.match(value) is not None
-    )
+    """Whether an unquoted value is an expression: a call, a path of names, a name, what a pointer points to."""
+    if any(sign in value for sign in "()[]{}"):
+        return True
+    bare = value.lstrip("*&!")
+    return _CODE.match(bare) is not None or _IDENTIFIER.match(bare) is not None
 
 
 def is_password(value: str, *, is_typed_by_hand: bool) -> bool:

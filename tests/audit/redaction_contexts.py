@@ -112,6 +112,7 @@ ORDINARY_CODE = (
     "def check_password(self, raw_password: str) -> bool:",
     "token = secrets.token_urlsafe(32)",
     "self.token = token",
+    "flags.PWD = *envFlags.PWD",
     "if (password !== confirmPassword) {",
     "password: Joi.string().min(8).required(),",
     "password = serializers.CharField(write_only=True)",
