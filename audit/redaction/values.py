@@ -205,7 +205,7 @@ def is_hex(value: str) -> bool:
 
 
 def is_code(value: str) -> bool:
-    """Whether an unquoted value is an expression: a call, a path of names, a name, what a pointer points to."""
+    """Whether an unquoted value is an expression: a call, a path of names, a name or a pointer."""
     if any(sign in value for sign in "()[]{}"):
         return True
     bare = value.lstrip("*&!")
