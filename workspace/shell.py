@@ -82,7 +82,7 @@ def _nav(path: str, seat: Seat) -> tuple[Link, ...]:
         ("Sessions", "sessions_app:session-list", "list"),
         ("Initiatives", "sessions_app:initiative-list", "flag"),
         ("Plans", "sessions_app:plan-list", "map"),
-        ("Import", "intake:upload-list", "inbox"),
+        ("Import", "intake:upload-list", "download"),
     )
     if seat.can_manage:
         pages = (*pages, ("Secrets", "audit:secret-list", "key-round"))
