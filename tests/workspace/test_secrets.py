@@ -166,7 +166,7 @@ def test_setting_makes_or_rotates(tenant):
     set_secret(tenant_id=tenant.pk, name="API_KEY", value=SECOND, actor=SYSTEM)
     actions = AuditEntry.objects.filter(object_kind="secret").order_by("pk").values_list("action", flat=True)
     assert list(actions) == ["create_secret", "rotate_secret"]
-    assert RedactionSweep.objects.get().reason == "API_KEY was registered"
+    assert RedactionSweep.objects.get().reason == "API_KEY was registered; API_KEY was rotated"
 
 
 def test_a_new_value_ticks_its_step_of_the_checklist_off(tenant):
