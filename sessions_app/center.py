@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +18,7 @@ from sessions_app.bands import Band
 from sessions_app.cursors import Cursor, Direction
 from sessions_app.filters import Filters, Picks
 from sessions_app.kinds import Moment, SessionKind, SessionRow, Tone
+from sessions_app.prepared import MEMBER, TENANT, Prepared, prepare
 from sessions_app.registry import all_kinds
 from workspace.access import Seat
 
@@ -74,20 +76,20 @@ def needs_of(seat: Seat, without: Collection[str] = ()) -> list[SessionKey]:
     """
     if not seat.can_run:
         return []
-    parts = [_needs(kind, seat) for kind in all_kinds() if kind.key not in without]
-    if not parts:
-        return []
-    first, *others = parts
-    found = first.union(*others, all=True).order_by("-changed_at", "-id")[:MOST_NEEDS]
+    query = _needs_query(frozenset(without))
+    found = query.ask({TENANT: seat.tenant.pk, MEMBER: seat.user.pk}) if query else []
     return [(kind, session_id) for kind, session_id, _ in found]
 
 
-def _needs(kind: SessionKind, seat: Seat) -> Any:
+@lru_cache(maxsize=64)
+def _needs_query(without: frozenset[str]) -> Prepared | None:
+    kinds = (kind for kind in all_kinds() if kind.key not in without)
+    return prepare(map(_needs, kinds), limit=MOST_NEEDS)
+
+
+def _needs(kind: SessionKind) -> Any:
     rows = kind.model._default_manager.filter(
-        kind.status_q([Tone.ATTENTION]),
-        kind.awaits_q(seat.user.pk),
-        tenant_id=seat.tenant.pk,
-        is_folded=False,
+        kind.status_q([Tone.ATTENTION]), kind.awaits_q(MEMBER), tenant_id=TENANT, is_folded=False
     )
     key = Value(kind.key, output_field=TextField())
     return rows.order_by("-changed_at", "-id").values_list(key, "id", "changed_at")[:MOST_NEEDS]

@@ -6,11 +6,13 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.db.models import TextField, Value
 
 from sessions_app.kinds import SessionKind, Tone
+from sessions_app.prepared import MEMBER, SINCE, TENANT, Prepared, prepare
 from sessions_app.registry import all_kinds, get_kind
 from workspace.access import Seat
 from workspace.seeing import seen_from, versions_seen
@@ -36,8 +38,8 @@ class Unread:
 def unread_of(seat: Seat, now: datetime) -> list[Unread]:
     """The newest first, `MOST_UNREAD` at most: one query for what changed and one for what was seen."""
     since = seen_from(seat.membership, now)
-    first, *others = (part for kind in all_kinds() for part in _changed(kind, seat, since))
-    rows = first.union(*others, all=True).order_by("-changed_at", "-id")[:MOST_UNREAD]
+    query = _query(seat.can_run)
+    rows = query.ask({TENANT: seat.tenant.pk, MEMBER: seat.user.pk, SINCE: since}) if query else []
     found: dict[tuple[str, uuid.UUID], tuple[int, str, datetime, bool]] = {}
     for kind, session_id, version, status, changed_at, awaits_me in rows:
         known = found.get((kind, session_id))
@@ -52,15 +54,22 @@ def unread_of(seat: Seat, now: datetime) -> list[Unread]:
     ]
 
 
-def _changed(kind: SessionKind, seat: Seat, since: datetime) -> Iterator[Any]:
+@lru_cache(maxsize=2)
+def _query(can_run: bool) -> Prepared | None:
+    return prepare(
+        (part for kind in all_kinds() for part in _changed(kind, can_run=can_run)), limit=MOST_UNREAD
+    )
+
+
+def _changed(kind: SessionKind, *, can_run: bool) -> Iterator[Any]:
     """Each part is a range of an index: my sessions, open and closed, and what waits on me."""
     rows: Any = kind.model._default_manager.filter(
-        kind.status_q(STOPPED), tenant_id=seat.tenant.pk, is_folded=False, changed_at__gt=since
+        kind.status_q(STOPPED), tenant_id=TENANT, is_folded=False, changed_at__gt=SINCE
     )
     for is_open in (True, False):
-        yield _columns(kind, rows.filter(owner_id=seat.user.pk, is_open=is_open), awaits_me=False)
-    if seat.can_run:
-        waiting = rows.filter(kind.status_q([Tone.ATTENTION]), kind.awaits_q(seat.user.pk))
+        yield _columns(kind, rows.filter(owner_id=MEMBER, is_open=is_open), awaits_me=False)
+    if can_run:
+        waiting = rows.filter(kind.status_q([Tone.ATTENTION]), kind.awaits_q(MEMBER))
         yield _columns(kind, waiting, awaits_me=True)
 
 

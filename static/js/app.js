@@ -2,6 +2,7 @@
 
 import "./keys.js";
 import "./center.js";
+import "./center_live.js";
 import { $, $$, announce, closePopovers, toast } from "./dom.js";
 
 const root = document.documentElement;

@@ -1,5 +1,5 @@
 // The Command Center: opened on any page, its rows moved between its sections as changes come.
-import { $, $$, closePopovers, toast } from "./dom.js";
+import { $, $$, closePopovers, post, toast } from "./dom.js";
 import { closePeek, openPeek, peeked, rowOf, togglePeek } from "./peek.js";
 
 const OPEN = "center-open";
@@ -24,6 +24,9 @@ export function toggleCenter(isOpen = !panel?.open) {
   button.setAttribute("aria-expanded", isOpen);
 }
 
+export const isShown = () => Boolean($(".center-body", content ?? undefined)) && (!panel || panel.open);
+export const needs = () => button.dataset.needs.split(" ").filter(Boolean);
+
 export async function load(address = button.dataset.url + (localStorage.getItem(SCOPE) ?? "")) {
   if (!content) return;
   await htmx.ajax("GET", address, { target: content, swap: "innerHTML" });
@@ -41,10 +44,14 @@ function openAgain() {
 function decorate() {
   for (const row of $$(".row", content)) addPeekButton(row);
   const body = $(".center-body", content);
-  if (body) countNeeds(body.dataset.needs.split(" ").filter(Boolean));
+  if (!body) return;
+  const split = (text) => text.split(" ").filter(Boolean);
+  // What is left out of the panel needs me all the same.
+  if (!body.dataset.without) countNeeds(split(body.dataset.needs));
+  document.dispatchEvent(new CustomEvent("center:loaded", { detail: { unread: split(body.dataset.unread) } }));
 }
 
-function addPeekButton(row) {
+export function addPeekButton(row) {
   const place = $(".row-action", row);
   if (!place || $(".row-peek", place)) return;
   const peek = document.createElement("button");
@@ -57,7 +64,7 @@ function addPeekButton(row) {
 }
 
 // ---- How many need me: on the button and in the tab's title.
-function countNeeds(keys) {
+export function countNeeds(keys) {
   const text = keys.length > 99 ? "99+" : keys.length ? String(keys.length) : "";
   button.dataset.needs = keys.join(" ");
   $("[data-count]", button).dataset.count = text;
@@ -68,6 +75,7 @@ function countNeeds(keys) {
 function onClick(event) {
   const { target } = event;
   if (target.closest("#center-button")) return toggleCenter();
+  if (target.closest("[data-away] button")) return readAll(event);
   if (target.closest("[data-center-close]")) return toggleCenter(false);
   const opener = target.closest(".row-peek");
   if (opener) return togglePeek(opener.closest(".row"));
@@ -84,6 +92,14 @@ function onClick(event) {
     localStorage.setItem(SCOPE, new URL(link.href).search);
     load(link.href);
   }
+}
+
+async function readAll(event) {
+  const form = event.target.closest("form");
+  event.preventDefault();
+  const answer = await post(form.action).catch(() => null);
+  if (answer?.ok) load();
+  else toast("The server could not be reached. Nothing was marked; try again.");
 }
 
 if (button) {

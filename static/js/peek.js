@@ -20,6 +20,7 @@ export async function openPeek(row, wanted = "") {
   await htmx.ajax("GET", sessionUrl(row.dataset.session, "peek"), { target: slot, swap: "innerHTML" });
   if (!slot.isConnected) return false;
   startClaim(slot, row);
+  document.dispatchEvent(new CustomEvent("peek:opened", { detail: { key: row.dataset.session } }));
   return wanted ? focusAction(slot, wanted) : true;
 }
 

@@ -1,0 +1,40 @@
+// Changing a piece of the page in place: only what differs is touched, so that focus, selection and what is open
+// stay as they are.
+
+export function parse(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content.firstElementChild;
+}
+
+const kindOf = (node) => node.nodeType + node.nodeName + (node.getAttribute?.("class")?.split(" ")[0] ?? "");
+
+export function morph(from, to) {
+  for (const { name, value } of to.attributes) if (from.getAttribute(name) !== value) from.setAttribute(name, value);
+  for (const { name } of [...from.attributes]) {
+    // A custom element has attributes of its own; `open` is the reader's.
+    if (!to.hasAttribute(name) && name !== "open" && !from.nodeName.includes("-")) from.removeAttribute(name);
+  }
+  let node = from.firstChild;
+  for (const fresh of [...to.childNodes]) {
+    let match = node;
+    while (match && kindOf(match) !== kindOf(fresh)) match = match.nextSibling;
+    if (!match) {
+      from.insertBefore(fresh, node);
+      continue;
+    }
+    while (node !== match) {
+      const next = node.nextSibling;
+      node.remove();
+      node = next;
+    }
+    node = match.nextSibling;
+    if (match.nodeType !== Node.ELEMENT_NODE) match.data = match.data === fresh.data ? match.data : fresh.data;
+    else morph(match, fresh);
+  }
+  while (node) {
+    const next = node.nextSibling;
+    node.remove();
+    node = next;
+  }
+}

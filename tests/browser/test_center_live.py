@@ -1,0 +1,211 @@
+"""The Command Center follows the work: cards move, counts follow, others are told, and only of news."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, WebSocketRoute, expect
+
+from chats import services as chats
+from chats.models import Chat
+from config.demo.stage import SLUG
+from flows import services
+from flows.models import FlowRun
+from tests.browser.visits import Visits
+from tests.factories.chats import ChatFactory
+from tests.factories.flows import FlowFactory
+from workspace.actors import Actor
+from workspace.models import Membership, Role, Tenant, User
+from workspace.placement import Placement
+
+pytestmark = pytest.mark.browser
+
+PLANS = f"/w/{SLUG}/plans/"
+WORKER = Actor.agent("worker")
+
+
+@pytest.fixture
+def colleague(demo: Tenant, owner: User) -> User:
+    others = Membership.objects.for_tenant(demo.pk).exclude(user=owner).exclude(role=Role.VIEWER)
+    return others.select_related("user").earliest("pk").user
+
+
+@pytest.fixture
+def run(demo: Tenant, owner: User) -> FlowRun:
+    """A run of the owner's that is at work on its first step."""
+    flow = FlowFactory(tenant=demo)
+    started = services.start_run(
+        tenant_id=demo.pk, flow_id=flow.pk, actor=WORKER, placement=Placement(owner_id=owner.pk)
+    )
+    return services.begin_run(tenant_id=demo.pk, run_id=started.pk, actor=WORKER)
+
+
+@pytest.fixture
+def page(visits: Visits, owner: User) -> Page:
+    """The plans, which list no session, with the panel open and live."""
+    return watch(visits, owner)
+
+
+def watch(visits: Visits, user: User, path: str = PLANS, **options: Any) -> Page:
+    page = visits.open(path, user, **options)
+    page.locator("#center-button").click()
+    expect(page.locator("#center-state")).to_have_text("Live")
+    return page
+
+
+def card(page: Page, session: FlowRun | Chat, section: str = "") -> Locator:
+    within = f"[data-section={section}] " if section else ""
+    return page.locator(f"#center {within}.row[data-session$='{session.pk}']")
+
+
+def pause(run: FlowRun) -> None:
+    services.pause_at_checkpoint(
+        tenant_id=run.tenant_id, run_id=run.pk, actor=WORKER, message="Fetch it all?"
+    )
+
+
+def leave(page: Page) -> None:
+    """Take the focus out of the panel: nothing moves under it."""
+    page.get_by_role("heading", level=1).click()
+    page.evaluate("document.activeElement.blur()")
+
+
+def count(page: Page) -> Locator:
+    return page.locator("#center-button [data-count-text]")
+
+
+def test_a_card_moves_to_needs_you_and_on_when_somebody_else_decides(
+    page: Page, run: FlowRun, colleague: User
+):
+    before = int(count(page).inner_text())
+    expect(card(page, run, "active")).to_have_count(1)
+    pause(run)
+    expect(card(page, run, "needs")).to_have_count(1)
+    expect(card(page, run)).to_have_count(1)
+    expect(count(page)).to_have_text(str(before + 1))
+    assert page.title().startswith(f"({before + 1}) ")
+    expect(card(page, run)).to_have_attribute("data-unread", "")
+    expect(page.locator("#announcer")).to_contain_text("needs you")
+    run.refresh_from_db()
+    services.reject_checkpoint(
+        tenant_id=run.tenant_id, run_id=run.pk, actor=Actor.member(colleague), seen_version=run.version
+    )
+    expect(card(page, run, "recent")).to_have_count(1)
+    expect(count(page)).to_have_text(str(before))
+
+
+def test_of_two_windows_one_answers_and_the_other_sees_by_whom(
+    visits: Visits, owner: User, colleague: User, run: FlowRun
+):
+    pause(run)
+    mine, theirs = watch(visits, owner), watch(visits, colleague)
+    card(mine, run, "needs").locator(".row-peek").click()
+    expect(mine.locator("#center .peek")).to_contain_text("Fetch it all?")
+    expect(card(theirs, run)).to_contain_text(f"being answered by {owner.display_name}")
+    expect(card(mine, run)).not_to_contain_text("being answered")
+    mine.keyboard.press("Escape")
+    expect(card(theirs, run)).not_to_contain_text("being answered")
+    card(theirs, run).locator(".row-peek").click()
+    theirs.locator("#center .peek").get_by_role("button", name="Approve").click()
+    expect(card(mine, run)).to_contain_text("Running")
+    leave(mine)
+    expect(card(mine, run, "active")).to_have_count(1)
+
+
+def test_a_card_that_somebody_is_at_stays_and_its_old_answer_is_refused(
+    page: Page, run: FlowRun, colleague: User
+):
+    pause(run)
+    card(page, run, "needs").locator(".row-peek").click()
+    peek = page.locator("#center .peek")
+    expect(peek).to_be_visible()
+    run.refresh_from_db()
+    services.approve_checkpoint(
+        tenant_id=run.tenant_id, run_id=run.pk, actor=Actor.member(colleague), seen_version=run.version
+    )
+    expect(card(page, run, "needs")).to_have_attribute("data-stale", "")
+    peek.get_by_role("button", name="Skip step").click()
+    expect(peek.locator("[data-notice]")).to_contain_text(f"approved by {colleague.display_name}")
+    expect(card(page, run, "needs")).to_contain_text("Running")
+    page.keyboard.press("Escape")
+    leave(page)
+    expect(card(page, run, "active")).to_have_count(1)
+
+
+def test_the_panel_says_since_when_it_is_offline_and_then_shows_what_it_missed(
+    visits: Visits, owner: User, run: FlowRun
+):
+    page = visits.enter(owner)
+    sockets: list[WebSocketRoute] = []
+    is_down = False
+
+    def serve(socket: WebSocketRoute) -> None:
+        if is_down:
+            socket.close()
+            return
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    page.route_web_socket(re.compile("/sessions/live/"), serve)
+    page.goto(PLANS)
+    page.locator("#center-button").click()
+    state = page.locator("#center-state")
+    expect(state).to_have_text("Live")
+    is_down = True
+    sockets[0].close()
+    expect(state).to_have_text(re.compile(r"Offline since \d+:\d\d"))
+    pause(run)
+    expect(card(page, run, "active")).to_have_count(1)
+    is_down = False
+    expect(state).to_have_text("Live")
+    expect(card(page, run, "needs")).to_have_count(1)
+
+
+def test_what_i_looked_at_is_seen_and_the_rest_is_walked_through(page: Page, demo: Tenant, owner: User):
+    chat = ChatFactory(tenant=demo, owner=owner)
+    chats.end_chat(tenant_id=demo.pk, chat_id=chat.pk, actor=WORKER)
+    expect(card(page, chat, "recent")).to_have_attribute("data-unread", "")
+    card(page, chat).locator(".row-peek").click()
+    expect(page.locator("#center .peek")).to_be_visible()
+    expect(card(page, chat)).not_to_have_attribute("data-unread", "")
+    page.reload()
+    expect(card(page, chat, "recent")).to_have_count(1)
+    expect(card(page, chat)).not_to_have_attribute("data-unread", "")
+    page.get_by_role("button", name="Mark all as read").click()
+    expect(page.locator("#center .away")).to_have_count(0)
+    expect(page.locator(".row[data-unread]")).to_have_count(0)
+
+
+NOTED = """
+window.noted = [];
+window.Notification = class extends EventTarget {
+  static permission = 'granted';
+  static requestPermission = async () => 'granted';
+  constructor(title, options) { super(); window.noted.push({title, ...options}); }
+};
+"""
+
+
+def test_the_browser_notifies_on_opt_in_and_not_of_what_i_look_at(
+    visits: Visits, owner: User, demo: Tenant, run: FlowRun
+):
+    page = visits.enter(owner)
+    page.add_init_script(NOTED)
+    page.goto(PLANS)
+    page.locator("#center-button").click()
+    expect(page.locator("#center-state")).to_have_text("Live")
+    page.locator(".user-button").click()
+    page.get_by_label("Notify me in this browser").check()
+    pause(run)
+    expect(card(page, run, "needs")).to_have_count(1)
+    (noted,) = page.evaluate("window.noted")
+    assert noted["title"] == run.title
+    assert "Fetch it all?" in noted["body"]
+    chat = ChatFactory(tenant=demo, owner=owner, responding=True)
+    page.goto(f"/w/{SLUG}/chats/{chat.pk}/")
+    expect(page.locator("#center-state")).to_have_text("Live")
+    chats.ask_question(tenant_id=demo.pk, chat_id=chat.pk, actor=WORKER, reason="Which one?")
+    expect(card(page, chat, "needs")).to_have_count(1)
+    assert page.evaluate("window.noted") == []
