@@ -200,6 +200,11 @@ CELERY_BEAT_SCHEDULER = "config.heartbeat:HeartbeatScheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 # An entry expires before its next run, so that a stopped worker does not find a heap of them.
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
+    "expire quiet chats": {
+        "task": "chats.jobs.expire_quiet_chats",
+        "schedule": 60.0,
+        "options": {"expires": 55.0},
+    },
     "resend staged files": {"task": "intake.jobs.resend", "schedule": 20.0, "options": {"expires": 15.0}},
     "resume sweeps": {"task": "audit.jobs.resume_sweeps", "schedule": 30.0, "options": {"expires": 25.0}},
     "forget staged files": {"task": "intake.jobs.forget", "schedule": 3600.0, "options": {"expires": 1800.0}},

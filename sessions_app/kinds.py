@@ -42,6 +42,7 @@ __all__ = [
     "StatusInfo",
     "Tone",
     "open_field",
+    "read_evidence",
     "session_indexes",
     "write_evidence",
 ]

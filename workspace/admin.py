@@ -52,7 +52,7 @@ class TenantAdmin(RecordAdmin):
     search_help_text = "Words of the name, or an id."
     word_lookups = ("name__icontains",)
     add_fields = ("slug", "name", "owner")
-    edit_fields = ("name", "quiet_after_minutes")
+    edit_fields = ("name", "quiet_after_minutes", "end_chats_after_minutes")
     actions = ("suspend", "lift_suspension")
 
     def create(self, obj: Tenant, *, values: Mapping[str, Any], actor: Actor) -> Model:

@@ -32,7 +32,7 @@ class TenantForm(ModelForm):
 
     class Meta:
         model = Tenant
-        fields = ("slug", "name", "quiet_after_minutes")
+        fields = ("slug", "name", "quiet_after_minutes", "end_chats_after_minutes")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -21,6 +21,7 @@ class Tenant(models.Model):
     """One workspace: the wall around everything that its members see.
 
     `quiet_after_minutes`: a chat whose last message is at least this old is no longer live.
+    `end_chats_after_minutes`: one in which nothing has happened for this long is ended; None for never.
     A suspended tenant's pages answer 404 to all its members.
     """
 
@@ -28,15 +29,21 @@ class Tenant(models.Model):
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=200)
     quiet_after_minutes = models.PositiveSmallIntegerField(default=30)
+    end_chats_after_minutes = models.PositiveIntegerField(null=True, blank=True)
     suspended_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         constraints = [
             models.CheckConstraint(
+                condition=models.Q(end_chats_after_minutes__isnull=True)
+                | models.Q(end_chats_after_minutes__gte=1, end_chats_after_minutes__lte=525_600),
+                name="tenant_end_chats_within_a_year",
+            ),
+            models.CheckConstraint(
                 condition=models.Q(quiet_after_minutes__gte=1, quiet_after_minutes__lte=1440),
                 name="tenant_quiet_after_1_to_1440_minutes",
-            )
+            ),
         ]
         indexes = [name_index("tenant_by_name")]
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -22,16 +22,24 @@ READY_SECONDS = 60
 
 
 @contextmanager
-def run_server(log: Path, *, in_child: Callable[[], None] | None = None) -> Iterator[str]:
-    """Yields the address of a daphne that serves pages and static files until the block ends.
-
-    `in_child` runs in its process before anything else.
-    """
+def run_server(log: Path) -> Iterator[str]:
+    """Yields the address of a daphne that serves pages and static files until the block ends."""
     call_command("collectstatic", interactive=False, verbosity=0)
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        with serve(listener, log) as address:
+            yield address
+        # Its connections end a moment later: until then the database cannot be dropped.
+        eventually(is_database_ours_alone)
+        connection.close()
+
+
+@contextmanager
+def serve(listener: socket.socket, log: Path, **environment: str) -> Iterator[str]:
+    """The same on a socket that outlives it, as under `make run`; static files have been collected."""
     name = quote(str(connection.settings_dict["NAME"]))
     database_url = urlsplit(read_database_url())._replace(path=f"/{name}").geturl()
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener, log.open("wb") as output:
-        descriptor = listener.fileno()
+    descriptor = listener.fileno()
+    with log.open("ab") as output:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "daphne", "--verbosity", "0", "--no-server-name"),
@@ -42,23 +50,25 @@ def run_server(log: Path, *, in_child: Callable[[], None] | None = None) -> Iter
                 **os.environ,
                 "DJANGO_SETTINGS_MODULE": "config.settings_test",
                 "DATABASE_URL": database_url,
+                **environment,
             },
             pass_fds=[descriptor],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            preexec_fn=in_child,
         )
+    try:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        _wait_until_it_answers(address, process, log)
+        yield address
+    finally:
+        process.terminate()
         try:
-            address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            _wait_until_it_answers(address, process, log)
-            yield address
-        finally:
-            process.terminate()
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            # Stopped in the middle of a request it waits for ever for the loop that would answer it.
+            process.kill()
             process.wait(timeout=20)
-            # Its connections end a moment later: until then the database cannot be dropped.
-            eventually(is_database_ours_alone)
-            connection.close()
 
 
 def is_database_ours_alone() -> bool:

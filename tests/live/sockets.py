@@ -94,13 +94,15 @@ async def knock(path: str, headers: Headers) -> tuple[bool, WebsocketCommunicato
 
 
 @asynccontextmanager
-async def open_socket(client: Client, tenant: Tenant) -> AsyncIterator[Socket]:
-    """A socket that has been told "ready"."""
+async def open_socket(
+    client: Client, tenant: Tenant, *, first: dict[str, str] | None = None
+) -> AsyncIterator[Socket]:
+    """A socket that has been told "ready", or what else is to come first."""
     is_accepted, communicator = await knock(f"/w/{tenant.slug}/sessions/live/", headers_of(client))
     assert is_accepted
     socket = Socket(communicator)
     try:
-        assert await socket.receive() == {"op": "ready"}
+        assert await socket.receive() == (first or {"op": "ready"})
         yield socket
     finally:
         await communicator.disconnect(timeout=PATIENCE_SECONDS)
