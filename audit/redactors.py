@@ -144,6 +144,8 @@ def _storable(value: Any) -> Any:
     if isinstance(value, str):
         if "\x00" in value:
             value = value.replace("\x00", "\u2400")
+        if value.isascii():
+            return value
         try:
             value.encode()
         except UnicodeEncodeError:

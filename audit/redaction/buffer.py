@@ -33,12 +33,13 @@ class _Stretch:
 
 
 class Buffer:
-    """`text` holds what is free of all pieces, each after the key that it stands under."""
+    """`text` holds what is free of all pieces, each after the key that it stands under; exempt ones last."""
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
         self._pieces = pieces
         self._stretches: dict[int, list[_Stretch]] = {}
-        self._with_exempt = True
+        self._order = [index for index, piece in enumerate(pieces) if not piece.is_exempt]
+        self._exempt = [index for index, piece in enumerate(pieces) if piece.is_exempt]
         self._turn = 0
         self._build()
 
@@ -47,31 +48,46 @@ class Buffer:
         self._starts: list[int] = []
         self._places: list[tuple[int, int]] = []
         self._fresh: list[int] = []
-        offset = 0
-        for index, piece in enumerate(self._pieces):
-            if piece.is_exempt and not self._with_exempt:
-                continue
-            prefix = f'\n{piece.key} = "' if _CONTEXT_KEY.fullmatch(piece.key) else "\n"
+        prefixes = {"": "\n"}
+        offset = self._rules_end = 0
+        for index in (*self._order, *self._exempt):
+            piece = self._pieces[index]
+            if piece.is_exempt and not self._rules_end:
+                self._rules_end = offset
+            prefix = prefixes.get(piece.key)
+            if prefix is None:
+                is_name = _CONTEXT_KEY.fullmatch(piece.key)
+                prefix = prefixes[piece.key] = f'\n{piece.key} = "' if is_name else "\n"
             parts.append(prefix)
             offset += len(prefix)
-            for number, stretch in enumerate(self._stretches.get(index) or (_Stretch(piece.text),)):
-                if stretch.label is None:
-                    self._starts.append(offset)
-                    self._places.append((index, number))
-                elif stretch.turn == self._turn:
-                    self._fresh.append(offset)
-                part = stretch.text if stretch.label is None else _GAP
-                parts.append(part)
-                offset += len(part)
+            if index in self._stretches:
+                offset = self._add_stretches(index, offset, parts)
+            else:
+                self._starts.append(offset)
+                self._places.append((index, 0))
+                parts.append(piece.text)
+                offset += len(piece.text)
             parts.append('"\n')
             offset += 2
         self.text = "".join(parts)
 
+    def _add_stretches(self, index: int, offset: int, parts: list[str]) -> int:
+        for number, stretch in enumerate(self._stretches[index]):
+            if stretch.label is None:
+                self._starts.append(offset)
+                self._places.append((index, number))
+            elif stretch.turn == self._turn:
+                self._fresh.append(offset)
+            part = stretch.text if stretch.label is None else _GAP
+            parts.append(part)
+            offset += len(part)
+        return offset
+
     def leave_out_exempt(self) -> None:
         """From now on hold only the pieces that rules are run on."""
-        self._with_exempt = False
-        if any(piece.is_exempt for piece in self._pieces):
-            self._build()
+        if self._exempt:
+            self._exempt = []
+            self.text = self.text[: self._rules_end]
 
     def cover(self, spans: Sequence[Span]) -> bool:
         """Cover what spans of `text` say; whether there was anything of a piece in them."""

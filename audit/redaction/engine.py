@@ -64,15 +64,18 @@ class Redactor:
     def redact_json(self, value: Any, field: str = "") -> tuple[Any, list[Finding]]:
         """A decoded JSON value with all its texts redacted, keys too.
 
-        A value that is nested too deeply comes back as one text that says that it was withheld.
+        It is the same object if there is nothing to redact. One that is nested too deeply comes back as one text that says that it was withheld.
         """
         findings: list[Finding] = []
         try:
-            pieces = take_apart(value, self._has_numbers)
+            pieces, is_json = take_apart(value, self._has_numbers)
         except (TooDeepError, RecursionError):
             withheld = _withheld("too deep", "")
             return put_together("", iter([withheld]), False, field, findings), findings
-        return put_together(value, self._redact(pieces), self._has_numbers, field, findings), findings
+        results = list(self._redact(pieces))
+        if is_json and all(done.text is piece.text for done, piece in zip(results, pieces, strict=True)):
+            return value, findings
+        return put_together(value, iter(results), self._has_numbers, field, findings), findings
 
     def _redact(self, pieces: Sequence[Piece]) -> Iterator[Redacted]:
         for batch in _batches(pieces):
@@ -80,8 +83,8 @@ class Redactor:
 
     def _attempt(self, batch: Sequence[Piece]) -> Iterable[Redacted]:
         """Redact a batch. If it fails, each piece alone; what fails alone is withheld."""
-        if any(len(piece.text) > MAX_TEXT for piece in batch):
-            return [_withheld("too large", piece.text) for piece in batch]
+        if len(batch[0].text) > MAX_TEXT:  # it stands alone
+            return [_withheld("too large", batch[0].text)]
         try:
             return self._redact_batch(batch)
         except (KeyboardInterrupt, SystemExit):
@@ -129,6 +132,9 @@ class Redactor:
 
 def _batches(pieces: Sequence[Piece]) -> Iterator[Sequence[Piece]]:
     """Pieces that are scanned at once, in order; one that is too large stands alone."""
+    if sum([len(piece.text) for piece in pieces]) <= _BATCH:
+        yield from [pieces] if pieces else []
+        return
     batch: list[Piece] = []
     size = 0
     for piece in pieces:

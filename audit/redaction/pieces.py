@@ -30,6 +30,9 @@ _BASE64_TEXT = re.compile(r"[A-Za-z0-9+/=_-]*")
 _MEDIA_MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"%PDF-")
 
 
+_LEAVES = (str, int, float, type(None))
+
+
 class TooDeepError(Exception):
     """A JSON value is nested deeper than anything that an agent writes."""
 
@@ -43,45 +46,56 @@ class Piece:
     is_exempt: bool = False
 
 
-def take_apart(value: Any, has_numbers: bool) -> list[Piece]:
+def take_apart(value: Any, has_numbers: bool) -> tuple[list[Piece], bool]:
     """All texts of a value, keys too, in the order in which `put_together` wants them back.
 
-    With `has_numbers` also its whole numbers; what is no JSON counts as its text. Raises TooDeepError.
+    With `has_numbers` also its whole numbers; what is no JSON counts as its text. Also whether the value may
+    stand as it is if none of its texts changes: all of it is JSON. Raises TooDeepError.
     """
-    return list(_pieces(value, Piece(""), has_numbers, 0))
+    pieces: list[Piece] = []
+    is_json = _take(value, Piece(""), has_numbers, 0, pieces)
+    return pieces, is_json
 
 
 def is_too_deep(value: Any) -> bool:
     """Whether a value is nested deeper than `MAX_DEPTH`. Looks level by level, so no depth is too much."""
     level = [value]
     for _ in range(MAX_DEPTH + 1):
-        level = [inner for outer in level for inner in _inside(outer)]
+        level = [inner for outer in level for inner in _inside(outer) if not isinstance(inner, _LEAVES)]
         if not level:
             return False
     return True
 
 
 def _inside(value: Any) -> Iterable[Any]:
-    if isinstance(value, Mapping):
-        return value.values()
-    return value if isinstance(value, list | tuple) else ()
+    if isinstance(value, list | tuple):
+        return value
+    return value.values() if isinstance(value, dict | Mapping) else ()
 
 
-def _pieces(value: Any, place: Piece, has_numbers: bool, depth: int) -> Iterator[Piece]:
+def _take(value: Any, place: Piece, has_numbers: bool, depth: int, pieces: list[Piece]) -> bool:
+    """Add the texts of a value; whether all of it is JSON. Called for each text: plain types come first."""
     if depth > MAX_DEPTH:
         raise TooDeepError
     if isinstance(value, str):
-        yield Piece(value, place.key, place.is_exempt)
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield Piece(str(key))
-            inner = Piece("", str(key), isinstance(item, str) and is_exempt(value, str(key), item))
-            yield from _pieces(item, inner, has_numbers, depth + 1)
-    elif isinstance(value, list | tuple):
+        pieces.append(Piece(value, place.key, place.is_exempt))
+        return type(value) is str
+    if isinstance(value, list | tuple):
+        is_json = isinstance(value, list)
         for item in value:
-            yield from _pieces(item, place, has_numbers, depth + 1)
-    elif _is_text_of(value, has_numbers):
-        yield Piece(str(value), place.key)
+            is_json &= _take(item, place, has_numbers, depth + 1, pieces)
+        return is_json
+    if isinstance(value, dict | Mapping):
+        is_json = True
+        for key, item in value.items():
+            name = str(key)
+            pieces.append(Piece(name))
+            inner = Piece("", name, isinstance(item, str) and is_exempt(value, name, item))
+            is_json &= _take(item, inner, has_numbers, depth + 1, pieces) and key is name
+        return is_json
+    if _is_text_of(value, has_numbers):
+        pieces.append(Piece(str(value), place.key))
+    return value is None or isinstance(value, int | float)
 
 
 def put_together(
@@ -90,7 +104,7 @@ def put_together(
     """The value with each text replaced by the next result; findings are added with their field's path."""
     if isinstance(value, str):
         return _placed(next(results), path, findings)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         new: dict[str, Any] = {}
         for item in value.values():
             key_result = next(results)
