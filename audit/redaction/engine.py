@@ -62,9 +62,9 @@ class Redactor:
         return list(self._redact([Piece(one, is_exempt=True) for one in ids]))
 
     def redact_json(self, value: Any, field: str = "") -> tuple[Any, list[Finding]]:
-        """A decoded JSON value with all its texts redacted, keys too.
+        """A decoded JSON value with all its texts redacted, keys too; the same object if nothing is replaced.
 
-        It is the same object if there is nothing to redact. One that is nested too deeply comes back as one text that says that it was withheld.
+        One that is nested too deeply comes back as one text that says that it was withheld.
         """
         findings: list[Finding] = []
         try:
