@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_POST, require_safe
 
-from sessions_app.center import Scope, read_center
+from sessions_app.center import Scope, needs_of, read_center
 from sessions_app.kinds import Moment
 from sessions_app.listing import render_list
 from sessions_app.registry import all_kinds, get_kind
@@ -76,8 +76,10 @@ def command_center(request: MemberRequest) -> HttpResponse:
 @require_safe
 @for_members
 def unread_sessions(request: MemberRequest) -> HttpResponse:
-    """The keys of what this member has not seen yet: the rows that it marks are the same for everybody."""
-    return JsonResponse({"unread": [one.key for one in unread_of(request.seat, timezone.now())]})
+    """The keys of what this member has not seen yet and of what needs them; rows are the same for all."""
+    unread = [one.key for one in unread_of(request.seat, timezone.now())]
+    needs = [f"{kind}:{session_id}" for kind, session_id in needs_of(request.seat)]
+    return JsonResponse({"unread": unread, "needs": needs})
 
 
 @require_POST

@@ -29,8 +29,9 @@ export const needs = () => button.dataset.needs.split(" ").filter(Boolean);
 
 export async function load(address = button.dataset.url + (localStorage.getItem(SCOPE) ?? "")) {
   if (!content) return;
+  const started = performance.now();
   await htmx.ajax("GET", address, { target: content, swap: "innerHTML" });
-  decorate();
+  decorate(started);
 }
 
 // Without the focus that `show` would take from the page.
@@ -41,14 +42,14 @@ function openAgain() {
   load();
 }
 
-function decorate() {
+function decorate(started = 0) {
   for (const row of $$(".row", content)) addPeekButton(row);
   const body = $(".center-body", content);
   if (!body) return;
   const split = (text) => text.split(" ").filter(Boolean);
-  // What is left out of the panel needs me all the same.
-  if (!body.dataset.without) countNeeds(split(body.dataset.needs));
-  document.dispatchEvent(new CustomEvent("center:loaded", { detail: { unread: split(body.dataset.unread) } }));
+  // What is left out of the panel needs me all the same: only the whole panel counts.
+  const mine = { unread: split(body.dataset.unread), needs: body.dataset.without ? needs() : split(body.dataset.needs) };
+  document.dispatchEvent(new CustomEvent("center:loaded", { detail: { mine, started } }));
 }
 
 export function addPeekButton(row) {

@@ -17,8 +17,10 @@ const unread = new Set();
 const claims = new Map(); // key -> {name, timer}
 const versions = new Map(); // key -> the version that was heard of last
 const acted = new Map(); // key -> when this browser's person acted on it
+const news = new Map(); // key -> what a frame said of it, and when: an answer asked for before does not undo it
 const waitingOps = new Map(); // key -> what to do with a card once nobody is at it
 let lostAt = null;
+let isBehind = false; // something was missed while a peek stood open
 
 const content = () => $("#center-content");
 const cardOf = (key) => $(`.center-section [data-session="${CSS.escape(key)}"]`, content() ?? undefined);
@@ -77,7 +79,9 @@ function insert(row, list) {
 function recount(section) {
   const shown = $$(".row", section).length;
   const isNeeds = section.dataset.section === "needs";
-  $(".count", section).textContent = isNeeds ? needs().length : shown < SECTION_SIZE ? shown : `${SECTION_SIZE}+`;
+  const without = $(".center-body", content()).dataset.without.split(" ");
+  const needing = needs().filter((key) => !without.includes(key.split(":")[0])).length;
+  $(".count", section).textContent = isNeeds ? needing : shown < SECTION_SIZE ? shown : `${SECTION_SIZE}+`;
 }
 
 function catchUpCards() {
@@ -119,22 +123,33 @@ function setClaim(key, text) {
 
 // ---- What I have seen
 export function see(key) {
+  news.delete(key);
   if (!unread.delete(key)) return;
   markAll(key);
   post(sessionUrl(key, "seen")).catch(() => {});
 }
 
-function setUnread(keys) {
+function takeMine(mine, started) {
+  const needing = new Set(mine.needs);
   unread.clear();
-  for (const key of keys) unread.add(key);
-  if (unread.has(pageKey()) && isLookedAt(pageKey())) see(pageKey());
+  for (const key of mine.unread) unread.add(key);
+  for (const [key, { at, isNeeded, isUnread }] of news) {
+    if (at < started) news.delete(key);
+    else {
+      (isNeeded ? needing.add : needing.delete).call(needing, key);
+      if (isUnread) unread.add(key);
+    }
+  }
+  countNeeds([...needing]);
+  if (isLookedAt(pageKey())) see(pageKey());
   markAll();
 }
 
-async function readUnread() {
+async function readMine() {
+  const started = performance.now();
   try {
     const answer = await fetch(`${button.dataset.url}unread/`);
-    if (answer.ok) setUnread((await answer.json()).unread);
+    if (answer.ok && !answer.redirected) takeMine(await answer.json(), started);
   } catch {
     // The next connection asks again.
   }
@@ -190,6 +205,7 @@ function takeUpsert({ id, html, facets }) {
     countNeeds([...had]);
   }
   if (isNew && !facets.is_folded) tellOfChange(id, row, facets, facets.owner === me);
+  news.set(id, { at: performance.now(), isNeeded, isUnread: unread.has(id) });
   markAll(id);
   if (isShown()) place(id, row, sectionOf(row, facets));
 }
@@ -203,25 +219,33 @@ function showState(state) {
   label.textContent = { live: "Live", reconnecting: "Reconnecting", offline: `Offline since ${at}`, over: "No longer live" }[state] ?? "";
 }
 
-// Whatever was missed: subscribed first, then read.
+// Whatever was missed: subscribed first, then read. What is open stays as it is until it is closed.
 function readAnew() {
-  if (isShown() && !peeked()) load();
-  else readUnread();
+  isBehind = isShown() && Boolean(peeked());
+  if (isShown() && !isBehind) load();
+  else readMine();
+}
+
+function onPeekClosed() {
+  if (isBehind && isShown()) load();
+  isBehind = false;
 }
 
 if (button) {
-  readUnread();
+  readMine();
+  document.addEventListener("peek:closed", onPeekClosed);
   document.addEventListener("live:frame", ({ detail }) => take(detail));
   document.addEventListener("live:ready", readAnew);
   document.addEventListener("live:resync", readAnew);
   document.addEventListener("live:state", ({ detail }) => showState(detail));
   document.addEventListener("center:loaded", ({ detail }) => {
     waitingOps.clear();
-    setUnread(detail.unread);
+    takeMine(detail.mine, detail.started);
   });
   document.addEventListener("session:acted", ({ detail }) => {
     acted.set(detail.key, Date.now());
     unread.delete(detail.key);
+    news.delete(detail.key);
     markAll(detail.key);
   });
   document.addEventListener("peek:opened", ({ detail }) => see(detail.key));

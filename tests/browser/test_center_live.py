@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -66,6 +67,30 @@ def pause(run: FlowRun) -> None:
     )
 
 
+@dataclass
+class Line:
+    """Stands between a page's sockets and the server, and can be cut."""
+
+    is_cut: bool = False
+    sockets: list[WebSocketRoute] = field(default_factory=list)
+
+    def serve(self, socket: WebSocketRoute) -> None:
+        if self.is_cut:
+            socket.close()
+            return
+        socket.connect_to_server()
+        self.sockets.append(socket)
+
+    def cut(self) -> None:
+        self.is_cut = True
+        for socket in self.sockets:
+            socket.close()
+        self.sockets.clear()
+
+    def mend(self) -> None:
+        self.is_cut = False
+
+
 def leave(page: Page) -> None:
     """Take the focus out of the panel: nothing moves under it."""
     page.get_by_role("heading", level=1).click()
@@ -94,6 +119,38 @@ def test_a_card_moves_to_needs_you_and_on_when_somebody_else_decides(
     )
     expect(card(page, run, "recent")).to_have_count(1)
     expect(count(page)).to_have_text(str(before))
+
+
+def test_the_count_follows_while_the_panel_is_closed(visits: Visits, owner: User, run: FlowRun):
+    page = visits.open(PLANS, owner)
+    expect(page.locator("#center-state")).to_have_text("Live")
+    before = int(count(page).inner_text())
+    pause(run)
+    expect(count(page)).to_have_text(str(before + 1))
+    page.keyboard.press("n")
+    expect(card(page, run, "needs")).to_be_visible()
+
+
+def test_what_was_missed_under_an_open_peek_is_shown_when_it_closes(
+    visits: Visits, owner: User, run: FlowRun, demo: Tenant
+):
+    chat = ChatFactory(tenant=demo, owner=owner)
+    page, line = visits.enter(owner), Line()
+    page.route_web_socket(re.compile("/sessions/live/"), line.serve)
+    page.goto(PLANS)
+    page.locator("#center-button").click()
+    state = page.locator("#center-state")
+    expect(state).to_have_text("Live")
+    card(page, chat).locator(".row-peek").click()
+    expect(page.locator("#center .peek")).to_be_visible()
+    line.cut()
+    expect(state).to_have_text("Reconnecting")
+    pause(run)
+    line.mend()
+    expect(state).to_have_text("Live")
+    expect(page.locator("#center .peek")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(card(page, run, "needs")).to_have_count(1)
 
 
 def test_of_two_windows_one_answers_and_the_other_sees_by_whom(
@@ -137,28 +194,17 @@ def test_a_card_that_somebody_is_at_stays_and_its_old_answer_is_refused(
 def test_the_panel_says_since_when_it_is_offline_and_then_shows_what_it_missed(
     visits: Visits, owner: User, run: FlowRun
 ):
-    page = visits.enter(owner)
-    sockets: list[WebSocketRoute] = []
-    is_down = False
-
-    def serve(socket: WebSocketRoute) -> None:
-        if is_down:
-            socket.close()
-            return
-        socket.connect_to_server()
-        sockets.append(socket)
-
-    page.route_web_socket(re.compile("/sessions/live/"), serve)
+    page, line = visits.enter(owner), Line()
+    page.route_web_socket(re.compile("/sessions/live/"), line.serve)
     page.goto(PLANS)
     page.locator("#center-button").click()
     state = page.locator("#center-state")
     expect(state).to_have_text("Live")
-    is_down = True
-    sockets[0].close()
+    line.cut()
     expect(state).to_have_text(re.compile(r"Offline since \d+:\d\d"))
     pause(run)
     expect(card(page, run, "active")).to_have_count(1)
-    is_down = False
+    line.mend()
     expect(state).to_have_text("Live")
     expect(card(page, run, "needs")).to_have_count(1)
 

@@ -160,6 +160,15 @@ def test_one_line_says_what_happened_meanwhile():
     assert summarise(some(2, Tone.ATTENTION, awaits_me=True, hours=50), now) == "2 wait on you for 2 d"
 
 
+def test_a_page_asks_for_the_keys_that_are_this_members_own(me):
+    ended, asks = ChatFactory(ended=True, **own(me)), ChatFactory(awaiting_you=True, **own(me))
+    client = Client()
+    client.force_login(me.user)
+    mine = client.get("/w/acme/command-center/unread/").json()
+    assert set(mine["unread"]) == {f"chat:{ended.pk}", f"chat:{asks.pk}"}
+    assert mine["needs"] == [f"chat:{asks.pk}"]
+
+
 def test_the_panel_says_it_until_everything_is_marked_as_read(me):
     ChatFactory(ended=True, **own(me))
     client = Client()
