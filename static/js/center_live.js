@@ -249,7 +249,7 @@ if (button) {
     markAll(detail.key);
   });
   document.addEventListener("peek:opened", ({ detail }) => see(detail.key));
-  document.addEventListener("htmx:afterSettle", () => markAll());
+  for (const type of ["htmx:afterSettle", "list:drawn"]) document.addEventListener(type, () => markAll());
   document.addEventListener("submit", ({ target }) => target.matches("form.decision") && pageKey() && acted.set(pageKey(), Date.now()));
   document.addEventListener("visibilitychange", () => isLookedAt(pageKey()) && see(pageKey()));
   for (const type of ["focusout", "peek:closed"]) document.addEventListener(type, () => waitingOps.size && requestAnimationFrame(catchUpCards));

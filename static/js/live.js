@@ -25,6 +25,9 @@ function later(name, ms, work) {
   timers[name] = setTimeout(work, ms);
 }
 
+// Whoever wants notifications wants them of a tab that they do not look at.
+const isAsleep = () => document.hidden && !localStorage.getItem("notices-on");
+
 const clock = (at) => at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 
 function show(state, text) {
@@ -50,7 +53,7 @@ function showLost() {
 }
 
 function connect() {
-  if (socket || isOver || document.hidden) return;
+  if (socket || isOver || isAsleep()) return;
   clearTimeout(timers.retry);
   const url = new URL(source.dataset.socket, location.href);
   url.protocol = url.protocol.replace("http", "ws");
@@ -102,7 +105,7 @@ function onClose(code) {
 }
 
 function onVisibility() {
-  if (document.hidden) {
+  if (isAsleep()) {
     later("hidden", HIDDEN_MS, () => {
       disconnect();
       showLost();

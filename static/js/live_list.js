@@ -112,6 +112,7 @@ function settle() {
   pill.hidden = waiting === 0;
   pill.textContent = `${waiting} updated - refresh order`;
   if (unknown.size || areCountsOld) askSoon();
+  document.dispatchEvent(new CustomEvent("list:drawn"));
 }
 
 function mark(row, text) {

@@ -224,6 +224,23 @@ def test_what_i_looked_at_is_seen_and_the_rest_is_walked_through(page: Page, dem
     expect(page.locator(".row[data-unread]")).to_have_count(0)
 
 
+def test_a_row_of_the_list_is_marked_too_though_it_is_drawn_for_all(
+    visits: Visits, owner: User, run: FlowRun, colleague: User
+):
+    page, theirs = (visits.open(f"/w/{SLUG}/sessions/", user) for user in (owner, colleague))
+    row = f"main .row[data-session$='{run.pk}']"
+    for one in (page, theirs):
+        expect(one.locator("#center-state")).to_have_text("Live")
+    pause(run)
+    expect(page.locator(row)).to_contain_text("Paused")
+    expect(page.locator(row)).to_have_attribute("data-unread", "")
+    page.locator(f"{row} .row-title").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("main .peek")).to_be_visible()
+    expect(page.locator(row)).not_to_have_attribute("data-unread", "")
+    expect(theirs.locator(row)).to_contain_text(f"being answered by {owner.display_name}")
+
+
 NOTED = """
 window.noted = [];
 window.Notification = class extends EventTarget {
