@@ -92,7 +92,7 @@ def _is_common(value: str) -> bool:
 
 _pem_head = re.compile(rb"-----?[ ]?BEGIN[^-\n]{0,60}----?-?")
 _pem_body = re.compile(
-    rb"(?:[A-Za-z0-9+/=:,. \t\r\n*>|]|-(?!-)|\\[nr\\]|\\u000[aAdD]|&#10;|%0[aAdD]"
+    rb"(?:[A-Za-z0-9+/=:,. \t\r\n*>|]|-(?!-)|\xe2\x86\x92|\\u2192|\\[nr\\]|\\u000[aAdD]|&#10;|%0[aAdD]"
     rb"|[\"'][ \t]*[+.,\\]?[ \t]*\r?\n?[ \t]*[\"'])*"
     rb"(?P<end>-----END [A-Z0-9 ]{0,40}-----|---- END [A-Z0-9 ]{0,40} ----)"
 )
@@ -100,6 +100,13 @@ _pem_rest = re.compile(
     rb"(?:[A-Za-z0-9+/=]{16,}|[A-Za-z0-9+/=]{1,76}(?=[\r\n\\]|\Z)|[A-Z][A-Za-z-]{3,16}: [^\n\\]{1,80}"
     rb"|[ \t\r\n]|\\[nr\\])*"
 )
+#: A line of a key behind what its tool put before each line: a number, a file's name, the sign of a diff.
+_pem_line = re.compile(
+    rb"\n*(?P<before>[^\n]{0,200}?)(?P<text>[A-Za-z0-9+/=]{0,76}|[A-Z][A-Za-z-]{3,16}: [^\n]{1,80}"
+    rb"|(?P<end>-----END [A-Z0-9 ]{0,40}-----))[\"', \t\r]*(?:\n|\Z)"
+)
+_NUMBER_OR_SIGN = re.compile(rb"[ \t]*[0-9]+|[:-]")
+_LEAST_LINE = 32
 
 
 def _read_pem(data: bytes, start: int) -> Found | None:
@@ -109,11 +116,37 @@ def _read_pem(data: bytes, start: int) -> Found | None:
     whole = _pem_body.match(data, head.end(), start + MAX_PEM)
     if whole is not None:
         stop, inside = whole.end(), data[head.end() : whole.start("end")]
+    elif (lines := _end_of_lines(data, start, head.end())) is not None:
+        return start, lines, "private-key"
     else:
         rest = _pem_rest.match(data, head.end(), start + MAX_PEM)
         inside = rest[0].rstrip(b" \t\r\n\\") if rest is not None else b""
         stop = head.end() + len(inside)
     return (start, stop, "private-key") if len(inside) >= 24 and b"..." not in inside else None
+
+
+def _end_of_lines(data: bytes, start: int, head_end: int) -> int | None:
+    """Where a key ends whose lines have before them what its head has; None if there are none such."""
+    before = data[max(data.rfind(b"\n", 0, start) + 1, start - 200) : start]
+    first = data.find(b"\n", head_end, head_end + 8)
+    shape, at, stop, longest = _shape(before), first + 1, None, 0
+    most = min(len(data), start + MAX_PEM)
+    while before.strip() and first >= 0 and at < most:
+        line = _pem_line.match(data, at)
+        if line is None or not shape.endswith(_shape(line["before"])):
+            break
+        at, stop = line.end(), line.end("text")
+        longest = max(longest, len(line["text"]))
+        if line["end"] is not None:
+            break
+    return stop if longest >= _LEAST_LINE else None
+
+
+def _shape(before: bytes) -> bytes:
+    """What stands before a line, whatever its number is: `12:` and, where nothing matched, `13-`.
+
+    A plus may as well be of the key."""
+    return _NUMBER_OR_SIGN.sub(b"0", before).rstrip(b"+").strip()
 
 
 _prefixed = re.compile(
