@@ -7,6 +7,7 @@ import json
 import random
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
@@ -140,3 +141,19 @@ def test_lines_of_json_stay_lines_of_json_in_their_order(monkeypatch: pytest.Mon
     reports = run_command(monkeypatch, source.encode(), "--jsonl", "--json")
     assert '"line": 7' in reports
     assert value not in reports
+
+
+def test_a_secret_of_several_lines_is_looked_for_and_no_piece_of_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [f"line{number}of-the-value{number * 7919}==" for number in range(3)]
+    (tmp_path / "some.env").write_text('PLAIN=of-one-line-4711\nLONG="' + "\n".join(lines) + '"\n' + lines[0])
+    text = f"first {lines[1]} then of-one-line-4711".encode()
+    assert (
+        run_command(monkeypatch, text, "--secrets", str(tmp_path / "some.env")) == "first [LONG] then [PLAIN]"
+    )
+    assert capsys.readouterr().err == ""
+
+
+def test_a_number_beyond_all_bounds_leaves_the_line_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert json.loads(run_command(monkeypatch, b'{"a": 1e400}\n', "--jsonl")) == '{"a": 1e400}'

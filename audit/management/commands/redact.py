@@ -7,11 +7,13 @@ import hashlib
 import hmac
 import io
 import json
+import math
+import re
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -23,6 +25,10 @@ _READ = 1 << 18
 _LINES = 200
 _BATCH = 1 << 20
 _MAX_LINE = 16 << 20
+_ASSIGNMENT = re.compile(
+    r"""^[ \t]*(?:export[ \t]+)?([A-Za-z_][\w.-]*)[ \t]*=[ \t]*(?:"([^"]*)"|'([^']*)'|(.*?))[ \t\r]*$""",
+    re.MULTILINE,
+)
 
 
 class Command(BaseCommand):
@@ -54,11 +60,11 @@ class Command(BaseCommand):
         if path is None:
             return {}
         try:
-            lines = Path(path).read_text(errors="replace").splitlines()
+            text = Path(path).read_text(errors="replace")
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}") from None
         known: dict[str, str] = {}
-        for name, value in _assignments(lines):
+        for name, value in _assignments(text):
             if reason := refusal(value):
                 self.stderr.write(f"{name} is not looked for: {reason}")
             else:
@@ -66,16 +72,16 @@ class Command(BaseCommand):
         return known
 
 
-def _assignments(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """The names and values of an env file: comments, `export` and quotes around a value are no part of it."""
-    for line in lines:
-        name, sign, value = line.strip().removeprefix("export ").partition("=")
-        name, value = name.strip(), value.strip()
-        if not sign or not name or name.startswith("#"):
-            continue
-        if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-            value = value[1:-1]
-        yield name, value
+def _assignments(text: str) -> Iterator[tuple[str, str]]:
+    """The names and values of an env file: comments, `export` and quotes around a value are no part of it.
+
+    A value in quotes may have several lines. What is no name and value is passed over in silence: it may be
+    a piece of a secret.
+    """
+    for found in _ASSIGNMENT.finditer(text):
+        value = next(value for value in found.groups()[1:] if value is not None)
+        if value.strip("= "):
+            yield found[1], value.strip()
 
 
 def _mark_key() -> bytes:
@@ -139,10 +145,15 @@ def _batches(source: BinaryIO) -> Iterator[list[bytes]]:
 def _decoded(line: bytes) -> Any:
     text = line.decode("utf-8", "replace").strip("\r\n\ufeff")
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         return text
 
 
-def _refuse(name: str) -> None:
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse("a number beyond all bounds")
+
+
+def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
