@@ -13,7 +13,7 @@ from bench.plans import explain, statements_of
 from bench.seed import SPAN
 from chats.models import Chat
 from sessions_app.bands import Band
-from sessions_app.center import Scope, read_center
+from sessions_app.center import Scope, needs_of, read_active, read_center, read_recent, read_waiting
 from sessions_app.cursors import Cursor, Direction
 from sessions_app.facets import FACETS, count_kinds, list_facets, tally
 from sessions_app.filters import Filters
@@ -87,7 +87,12 @@ def list_queries(ground: Ground) -> Iterator[Query]:
     yield make("facets", lambda: list_facets(**count), is_page=False)
     for name in FACETS:
         yield make(f"facet_{name}", lambda name=name: _facet(ground, name), is_page=False)
-    yield make("command_center", lambda: _command_center(ground))
+    seat, scope = _seat(ground), Scope()
+    needs = needs_of(seat)
+    yield make("center_needs", lambda: read_waiting(seat, scope, moment, needs_of(seat)))
+    yield make("center_active", lambda: read_active(seat, scope, moment, needs))
+    yield make("center_recent", lambda: read_recent(seat, scope, moment, needs))
+    yield make("command_center", lambda: read_center(seat, scope, moment))
 
 
 def _facet(ground: Ground, name: str) -> object:
@@ -98,13 +103,11 @@ def _facet(ground: Ground, name: str) -> object:
     return tally(tenant_id, Filters(), moment, [name])
 
 
-def _command_center(ground: Ground) -> object:
-    """The three sections of a member: what needs them, what is active, what changed within 24 hours."""
-    member = Membership.objects.select_related("tenant", "user").get(
-        tenant=ground.place.tenant, user=ground.place.owners[0]
-    )
-    seat = Seat(member.tenant, member, member.user)
-    return read_center(seat, Scope(), Moment(ground.now))
+def _seat(ground: Ground) -> Seat:
+    """Somebody who owns more than most."""
+    user = ground.place.owners[0]
+    member = Membership.objects.get(tenant=ground.place.tenant, user=user)
+    return Seat(ground.place.tenant, member, user)
 
 
 def _half_way(ground: Ground) -> datetime:

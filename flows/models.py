@@ -195,6 +195,12 @@ class FlowRun(SessionModel):
                 },
             ),
             models.Index(fields=["tenant", "flow", "-changed_at"], name="flowrun_by_flow"),
+            models.Index(
+                fields=["tenant", "is_folded", "-changed_at", "-id"],
+                include=["approver_ids"],
+                condition=Q(status="paused"),
+                name="flowrun_paused",
+            ),
         ]
 
 

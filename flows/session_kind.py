@@ -113,9 +113,9 @@ class FlowRunKind(SessionKind):
             return super().awaits(obj)
         return tuple(str(user_id) for user_id in obj.approver_ids) or (ANY_MEMBER,)
 
-    def awaits_q(self, user_id: uuid.UUID) -> Q:
+    def awaits_qs(self, user_id: uuid.UUID) -> tuple[Q, ...]:
         may_decide = Q(approver_ids=[]) | Q(approver_ids__contains=[user_id])
-        return Q(status="paused") & may_decide | Q(status__in=["blocked", "interrupted"], owner_id=user_id)
+        return Q(status="paused") & may_decide, Q(status__in=["blocked", "interrupted"], owner_id=user_id)
 
     def peek(self, obj: FlowRun) -> Peek:
         if obj.status == RunStatus.PAUSED:

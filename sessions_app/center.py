@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
@@ -17,12 +17,24 @@ from sessions_app import queries
 from sessions_app.bands import Band
 from sessions_app.cursors import Cursor, Direction
 from sessions_app.filters import Filters, Picks
-from sessions_app.kinds import Moment, SessionKind, SessionRow, Tone
+from sessions_app.hydration import SessionKey
+from sessions_app.kinds import Moment, SessionKind, SessionRow
 from sessions_app.prepared import MEMBER, TENANT, Prepared, prepare
 from sessions_app.registry import all_kinds
 from workspace.access import Seat
 
-__all__ = ["MOST_NEEDS", "SECTION_SIZE", "Center", "Scope", "Section", "needs_of", "read_center"]
+__all__ = [
+    "MOST_NEEDS",
+    "SECTION_SIZE",
+    "Center",
+    "Scope",
+    "Section",
+    "needs_of",
+    "read_active",
+    "read_center",
+    "read_recent",
+    "read_waiting",
+]
 
 #: How many sessions a section shows; the list has the others.
 SECTION_SIZE = 20
@@ -30,8 +42,6 @@ SECTION_SIZE = 20
 MOST_NEEDS = 100
 #: Where the walk through the rest begins: a cursor stands strictly before what it gives.
 LAST_ID = uuid.UUID(int=2**128 - 1)
-
-type SessionKey = tuple[str, uuid.UUID]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,63 +94,73 @@ def needs_of(seat: Seat, without: Collection[str] = ()) -> list[SessionKey]:
 @lru_cache(maxsize=64)
 def _needs_query(without: frozenset[str]) -> Prepared | None:
     kinds = (kind for kind in all_kinds() if kind.key not in without)
-    return prepare(map(_needs, kinds), limit=MOST_NEEDS)
+    return prepare((part for kind in kinds for part in _needs(kind)), limit=MOST_NEEDS)
 
 
-def _needs(kind: SessionKind) -> Any:
-    rows = kind.model._default_manager.filter(
-        kind.status_q([Tone.ATTENTION]), kind.awaits_q(MEMBER), tenant_id=TENANT, is_folded=False
-    )
+def _needs(kind: SessionKind) -> Iterator[Any]:
     key = Value(kind.key, output_field=TextField())
-    return rows.order_by("-changed_at", "-id").values_list(key, "id", "changed_at")[:MOST_NEEDS]
+    for condition in kind.awaits_qs(MEMBER):
+        rows = kind.model._default_manager.filter(condition, tenant_id=TENANT, is_folded=False)
+        yield rows.order_by("-changed_at", "-id").values_list(key, "id", "changed_at")[:MOST_NEEDS]
 
 
 def read_center(seat: Seat, scope: Scope, moment: Moment) -> Center:
     """The three sections. The number of queries does not grow with what there is."""
     needs = needs_of(seat, scope.without)
-    taken = {f"{kind}:{session_id}" for kind, session_id in needs}
-    rows = queries.rows_of(tenant=seat.tenant, keys=needs[:SECTION_SIZE], moment=moment)
-    waiting = [rows[key] for key in needs[:SECTION_SIZE] if key in rows]
-    count = f"{len(needs)}+" if len(needs) == MOST_NEEDS else str(len(needs))
-    filters = Filters(
-        owner=Picks() if scope.is_everyone else Picks(frozenset({seat.user.pk})),
-        kind=Picks(unwanted=scope.without),
-    )
-    active, recent = replace(filters, tab="active"), replace(filters, updated="24h")
-    start = Cursor(moment.as_of, Band.REST, moment.as_of + timedelta(days=1), LAST_ID, Direction.NEXT)
     return Center(
         (
-            Section(
-                "needs",
-                "Needs you",
-                waiting,
-                count,
-                _list_url(seat, replace(filters, owner=Picks(), tab="needs-you")),
-                "Nothing waits on you.",
-            ),
-            _section("active", "Active now", seat, active, moment, taken, None, "Nothing is running."),
-            _section("recent", "Recent", seat, recent, moment, taken, start, "Nothing in the last 24 hours."),
+            read_waiting(seat, scope, moment, needs),
+            read_active(seat, scope, moment, needs),
+            read_recent(seat, scope, moment, needs),
         ),
-        sorted(taken),
+        sorted(f"{kind}:{session_id}" for kind, session_id in needs),
     )
+
+
+def read_waiting(seat: Seat, scope: Scope, moment: Moment, needs: Sequence[SessionKey]) -> Section:
+    """What needs the member; `needs` as `needs_of` gives them."""
+    keys = needs[:SECTION_SIZE]
+    rows = queries.rows_of(tenant=seat.tenant, keys=keys, moment=moment)
+    count = f"{len(needs)}+" if len(needs) == MOST_NEEDS else str(len(needs))
+    everybodys = replace(_filters(seat, scope), owner=Picks(), tab="needs-you")
+    waiting = [rows[key] for key in keys if key in rows]
+    return Section("needs", "Needs you", waiting, count, _list_url(seat, everybodys), "Nothing waits on you.")
+
+
+def read_active(seat: Seat, scope: Scope, moment: Moment, taken: Collection[SessionKey]) -> Section:
+    """The live sessions that are not `taken`."""
+    filters = replace(_filters(seat, scope), tab="active")
+    return _section("active", "Active now", "Nothing is running.", seat, filters, moment, taken, None)
+
+
+def read_recent(seat: Seat, scope: Scope, moment: Moment, taken: Collection[SessionKey]) -> Section:
+    """What changed of late, is not live and not `taken`."""
+    filters = replace(_filters(seat, scope), updated="24h")
+    start = Cursor(moment.as_of, Band.REST, moment.as_of + timedelta(days=1), LAST_ID, Direction.NEXT)
+    empty = "Nothing in the last 24 hours."
+    return _section("recent", "Recent", empty, seat, filters, moment, taken, start)
+
+
+def _filters(seat: Seat, scope: Scope) -> Filters:
+    owner = Picks() if scope.is_everyone else Picks(frozenset({seat.user.pk}))
+    return Filters(owner=owner, kind=Picks(unwanted=scope.without))
 
 
 def _section(
     key: str,
     label: str,
+    empty_text: str,
     seat: Seat,
     filters: Filters,
     moment: Moment,
-    taken: Collection[str],
+    taken: Collection[SessionKey],
     cursor: Cursor | None,
-    empty_text: str,
 ) -> Section:
-    """The newest that are not shown above; read with room for those that are."""
-    size = SECTION_SIZE + 1 + len(taken)
-    found = queries.page(tenant=seat.tenant, filters=filters, moment=moment, cursor=cursor, size=size)
-    rows = [row for row in found.rows if row.key not in taken]
-    count = f"{SECTION_SIZE}+" if len(rows) > SECTION_SIZE else str(len(rows))
-    return Section(key, label, rows[:SECTION_SIZE], count, _list_url(seat, filters), empty_text)
+    found = queries.page(
+        tenant=seat.tenant, filters=filters, moment=moment, cursor=cursor, size=SECTION_SIZE, but=taken
+    )
+    count = f"{SECTION_SIZE}+" if found.next_cursor else str(len(found.rows))
+    return Section(key, label, found.rows, count, _list_url(seat, filters), empty_text)
 
 
 def _list_url(seat: Seat, filters: Filters) -> str:

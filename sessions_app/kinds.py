@@ -258,12 +258,12 @@ class SessionKind(ABC):
         """Whom a session of the tone attention waits on: ids of people, or `ANY_MEMBER`; () for nobody."""
         return (str(obj.owner_id),) if self.statuses[obj.status].tone is Tone.ATTENTION else ()
 
-    def awaits_q(self, user_id: uuid.UUID) -> Q:
-        """The same for a person who may run things, as a condition on the sessions of the tone attention.
+    def awaits_qs(self, user_id: uuid.UUID) -> tuple[Q, ...]:
+        """The same for a person who may run things: disjoint conditions, each a range of one index.
 
-        A contract test proves the two equal.
+        A contract test proves that together they say what `awaits` does.
         """
-        return Q(owner_id=user_id)
+        return (self.status_q([Tone.ATTENTION]) & Q(owner_id=user_id),)
 
     def peek(self, obj: Any) -> Peek:
         """What the session asks, or the last that it said. Costs a few queries, whatever its length."""

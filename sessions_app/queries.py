@@ -84,15 +84,17 @@ def page(
     moment: Moment,
     cursor: Cursor | None = None,
     size: int = PAGE_SIZE,
+    but: Collection[SessionKey] = (),
 ) -> Page:
     """The page that begins at the top, or the one beyond the cursor in its direction.
 
     Live sessions first, then the rest, each by last change. The list stands still as of the first page: the
-    cursor carries the instant. Costs at most two queries for the order (a search at most ten), one for each
-    kind on the page where whole rows cannot come along, and one for names, whatever the number of sessions.
+    cursor carries the instant. `but` are left out of a list without words. Costs at most two queries for the
+    order (a search at most ten), one for each kind on the page where whole rows cannot come along, and one
+    for names, whatever the number of sessions.
     """
     read_at = replace(moment, as_of=cursor.as_of) if cursor else moment
-    way = Walk(tenant.pk, filters, read_at, cursor, limit=size + 1)
+    way = Walk(tenant.pk, filters, read_at, cursor, limit=size + 1, but=frozenset(but))
     keys, is_partial = find_keys(way) if filters.words else walk(way)
     has_more, keys = len(keys) > size, keys[:size]
     is_back = cursor is not None and cursor.direction is Direction.PREVIOUS

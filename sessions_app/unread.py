@@ -63,14 +63,12 @@ def _query(can_run: bool) -> Prepared | None:
 
 def _changed(kind: SessionKind, *, can_run: bool) -> Iterator[Any]:
     """Each part is a range of an index: my sessions, open and closed, and what waits on me."""
-    rows: Any = kind.model._default_manager.filter(
-        kind.status_q(STOPPED), tenant_id=TENANT, is_folded=False, changed_at__gt=SINCE
-    )
+    rows: Any = kind.model._default_manager.filter(tenant_id=TENANT, is_folded=False, changed_at__gt=SINCE)
+    stopped = rows.filter(kind.status_q(STOPPED), owner_id=MEMBER)
     for is_open in (True, False):
-        yield _columns(kind, rows.filter(owner_id=MEMBER, is_open=is_open), awaits_me=False)
-    if can_run:
-        waiting = rows.filter(kind.status_q([Tone.ATTENTION]), kind.awaits_q(MEMBER))
-        yield _columns(kind, waiting, awaits_me=True)
+        yield _columns(kind, stopped.filter(is_open=is_open), awaits_me=False)
+    for condition in kind.awaits_qs(MEMBER) if can_run else ():
+        yield _columns(kind, rows.filter(condition), awaits_me=True)
 
 
 def _columns(kind: SessionKind, rows: Any, *, awaits_me: bool) -> Any:

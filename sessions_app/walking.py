@@ -11,9 +11,10 @@ from sessions_app.bands import Band
 from sessions_app.branches import BANDS, Branch, branches_of, is_in_indexes
 from sessions_app.cursors import Cursor, Direction
 from sessions_app.filters import Filters
+from sessions_app.hydration import SessionKey
 from sessions_app.kinds import Moment
 from sessions_app.registry import get_kind
-from sessions_app.sql import Sql, beyond, fetch, union
+from sessions_app.sql import Sql, any_of, beyond, fetch, is_not, union
 from sessions_app.wide_rows import wide_rows
 
 __all__ = ["Key", "Walk", "walk", "window_edge"]
@@ -38,7 +39,7 @@ class Key:
 class Walk:
     """A way through one list: whose, what is let through, as of when, from where, how many keys at most.
 
-    `window`: give up a band after so many sessions of a branch; 0 for never.
+    `window`: give up a band after so many sessions of a branch; 0 for never. `but`: sessions to pass over.
     """
 
     tenant_id: uuid.UUID
@@ -47,6 +48,7 @@ class Walk:
     cursor: Cursor | None
     limit: int
     window: int = 0
+    but: frozenset[SessionKey] = frozenset()
 
     @property
     def direction(self) -> Direction:
@@ -110,7 +112,10 @@ def _band_keys(way: Walk, band: Band, limit: int, edge: datetime | None) -> list
     branches = list(branches_of(way.tenant_id, way.filters, way.moment, (band,)))
     if edge is None and is_in_indexes(way.filters):
         return _whole_rows(way, band, branches, limit, also)
-    parts = [branch.select(KEY, direction=way.direction, limit=limit, also=also) for branch in branches]
+    parts = [
+        branch.select(KEY, direction=way.direction, limit=limit, also=[*also, *_passing_over(way, branch)])
+        for branch in branches
+    ]
     found = fetch(union(parts, direction=way.direction, limit=limit))
     return [Key(band, *values) for values in found]
 
@@ -118,11 +123,21 @@ def _band_keys(way: Walk, band: Band, limit: int, edge: datetime | None) -> list
 def _whole_rows(way: Walk, band: Band, branches: list[Branch], limit: int, also: list[Sql]) -> list[Key]:
     wide = wide_rows()
     parts = [
-        branch.select((*KEY, wide.columns[branch.kind.key]), direction=way.direction, limit=limit, also=also)
+        branch.select(
+            (*KEY, wide.columns[branch.kind.key]),
+            direction=way.direction,
+            limit=limit,
+            also=[*also, *_passing_over(way, branch)],
+        )
         for branch in branches
     ]
     found = fetch(union(parts, direction=way.direction, limit=limit))
     return [Key(band, kind, at, key, wide.load(get_kind(kind), values)) for kind, at, key, *values in found]
+
+
+def _passing_over(way: Walk, branch: Branch) -> list[Sql]:
+    ids = [session_id for kind, session_id in way.but if kind == branch.kind.key]
+    return [is_not(any_of("id", ids))] if ids else []
 
 
 def _beyond(way: Walk, band: Band) -> list[Sql]:

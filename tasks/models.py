@@ -108,6 +108,11 @@ class BackgroundTask(SessionModel):
                 },
             ),
             models.Index(
+                fields=["tenant", "is_folded", "-changed_at", "-id"],
+                condition=Q(waiting_on="review"),
+                name="task_in_review",
+            ),
+            models.Index(
                 fields=["tenant", "parent", "created_at"],
                 condition=Q(parent__isnull=False),
                 name="task_by_parent",

@@ -123,8 +123,9 @@ class BackgroundTaskKind(SessionKind):
             return (ANY_MEMBER,)
         return () if obj.waiting_on == WaitingOn.CHILDREN else super().awaits(obj)
 
-    def awaits_q(self, user_id: uuid.UUID) -> Q:
-        return Q(waiting_on="review") | Q(waiting_on__in=["approval", "input"], owner_id=user_id)
+    def awaits_qs(self, user_id: uuid.UUID) -> tuple[Q, ...]:
+        own = Q(status="waiting", waiting_on__in=["approval", "input"], owner_id=user_id)
+        return Q(waiting_on="review"), own
 
     def peek(self, obj: BackgroundTask) -> Peek:
         """Of a carrier, what its source shows; of a review, the result that is to be accepted."""

@@ -8,12 +8,11 @@ from itertools import product
 from typing import Any
 
 import pytest
-from django.db.models import Q
 from django.test import Client
 from django.utils import timezone
 
 from sessions_app.center import MOST_NEEDS, SECTION_SIZE, Center, Scope, needs_of, read_center
-from sessions_app.kinds import ANY_MEMBER, Moment, Tone
+from sessions_app.kinds import ANY_MEMBER, Moment
 from sessions_app.registry import all_kinds, get_kind
 from tests.factories.chats import ChatFactory
 from tests.factories.flows import FlowFactory, FlowRunFactory
@@ -74,8 +73,11 @@ def test_what_awaits_somebody_in_python_does_so_in_the_database(me, colleague):
         for state in ("awaiting_you", "awaiting_approval", "idle"):
             ChatFactory(**{state: True}, **own(member))
     for kind in all_kinds():
-        asked = kind.status_q([Tone.ATTENTION]) & (kind.awaits_q(me.user_id) or Q())
-        found = set(kind.model.objects.filter(asked).values_list("pk", flat=True))
+        asked = kind.awaits_qs(me.user_id)
+        found = [
+            pk for condition in asked for (pk,) in kind.model.objects.filter(condition).values_list("pk")
+        ]
+        assert len(found) == len(set(found)), "the conditions overlap"
         for session in kind.model.objects.all():
             awaits = kind.awaits(session)
             assert (session.pk in found) is (str(me.user_id) in awaits or ANY_MEMBER in awaits)
