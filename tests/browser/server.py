@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -22,11 +22,14 @@ READY_SECONDS = 60
 
 
 @contextmanager
-def run_server(log: Path) -> Iterator[str]:
-    """Yields the address of a daphne that serves pages and static files until the block ends."""
+def run_server(log: Path, in_child: Callable[[], None] | None = None) -> Iterator[str]:
+    """Yields the address of a daphne that serves pages and static files until the block ends.
+
+    `in_child` is called in its process before daphne begins.
+    """
     call_command("collectstatic", interactive=False, verbosity=0)
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-        with serve(listener, log) as address:
+        with serve(listener, log, in_child) as address:
             yield address
         # Its connections end a moment later: until then the database cannot be dropped.
         eventually(is_database_ours_alone)
@@ -34,7 +37,9 @@ def run_server(log: Path) -> Iterator[str]:
 
 
 @contextmanager
-def serve(listener: socket.socket, log: Path, **environment: str) -> Iterator[str]:
+def serve(
+    listener: socket.socket, log: Path, in_child: Callable[[], None] | None = None, **environment: str
+) -> Iterator[str]:
     """The same on a socket that outlives it, as under `make run`; static files have been collected."""
     name = quote(str(connection.settings_dict["NAME"]))
     database_url = urlsplit(read_database_url())._replace(path=f"/{name}").geturl()
@@ -53,6 +58,7 @@ def serve(listener: socket.socket, log: Path, **environment: str) -> Iterator[st
                 **environment,
             },
             pass_fds=[descriptor],
+            preexec_fn=in_child,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
