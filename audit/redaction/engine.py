@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from audit.redaction.buffer import Buffer
@@ -23,6 +24,7 @@ _PLACEHOLDER = re.compile(
     rf"\[(?:UNSCANNED: (?:{_REASONS}), \d{{1,12}} bytes"
     r"|REDACTED:(?P<rule>[\w.-]{1,80})#[a-z2-7]{4}|(?P<name>[A-Za-z_][\w.-]{0,99}))\]"
 )
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class _UnsettledError(Exception):
@@ -90,6 +92,8 @@ class Redactor:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a panic of native code is no Exception
+            if isinstance(error, UnicodeEncodeError) and (whole := _without_halves(batch)) != batch:
+                return self._attempt(whole)
             if len(batch) > 1:
                 return [result for piece in batch for result in self._attempt([piece])]
             return [_withheld(_reason(error), batch[0].text)]
@@ -157,6 +161,11 @@ def _characters(data: bytes, offsets: Collection[int]) -> dict[int, int]:
         characters += len(data[before:offset].decode("utf-8", "ignore"))
         found[offset], before = characters, offset
     return found
+
+
+def _without_halves(batch: Sequence[Piece]) -> list[Piece]:
+    """The pieces with each half of a surrogate pair as �: a text that was cut has such, and it is no character."""
+    return [replace(piece, text=_HALF.sub("\ufffd", piece.text)) for piece in batch]
 
 
 def _withheld(reason: str, text: str) -> Redacted:

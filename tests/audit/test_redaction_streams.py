@@ -157,3 +157,33 @@ def test_a_secret_of_several_lines_is_looked_for_and_no_piece_of_it_is_told(
 
 def test_a_number_beyond_all_bounds_leaves_the_line_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(run_command(monkeypatch, b'{"a": 1e400}\n', "--jsonl")) == '{"a": 1e400}'
+
+
+def test_a_line_with_half_a_character_keeps_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = run_command(monkeypatch, b'{"a": "cut here \\ud83d"}\n', "--jsonl")
+    assert json.loads(done) == {"a": "cut here \ufffd"}
+
+
+def test_a_line_that_is_too_long_is_one_line_of_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audit.management.commands.redact._MAX_LINE", 1_000)
+    monkeypatch.setattr("audit.management.commands.redact._READ", 64)
+    value = github_token(random.Random(8))
+    long, fits = f'"{"x " * 480}{value}{"y" * 600}"', f'"{"x" * 998}"'
+    source = "\n".join(["1", long, "2", fits, f'"{"x" * 999}"']).encode()
+    withheld = f"[UNSCANNED: too large, {len(long)} bytes]"
+    done = run_command(monkeypatch, source, "--jsonl")
+    values = [json.loads(line) for line in done.splitlines()]
+    assert values == [1, withheld, 2, "x" * 998, "[UNSCANNED: too large, 1001 bytes]"]
+    reports = [json.loads(line) for line in run_command(monkeypatch, source, "--jsonl", "--json").splitlines()]
+    assert [(one["rule"], one["line"]) for one in reports] == [
+        ("unscanned: too large", 2),
+        ("unscanned: too large", 5),
+    ]
+
+
+def test_a_credential_in_a_long_line_is_seen_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = github_token(random.Random(9))
+    filler = "some words " * ((16 << 20) // 11)
+    done = run_command(monkeypatch, f'"{filler[: (16 << 20) - 12]} {value}"\n2\n'.encode(), "--jsonl")
+    assert len(done.splitlines()) == 2
+    assert value[10:] not in done

@@ -87,9 +87,16 @@ def test_what_is_nested_too_deeply_is_withheld_whole() -> None:
     assert findings[0].is_alert
 
 
-def test_half_a_surrogate_is_withheld_and_its_neighbours_are_not() -> None:
-    clean, _ = Redactor({}, MARK_KEY).redact_json(["a\ud800b", "c"])
-    assert clean == ["[UNSCANNED: failed, 5 bytes]", "c"]
+@pytest.mark.parametrize("known", [{}, {"A": "s3cr3t" + "-value"}])
+def test_half_a_surrogate_becomes_visible_and_hides_nothing(known: dict[str, str]) -> None:
+    redactor = Redactor({**known, "B": "s3cr3t" + "-other"} if known else {}, MARK_KEY)
+    value = github_token(random.Random(33))
+    clean, findings = redactor.redact_json({"a\ud83d": ["cut \ud83d", f"\udc00 {value}", "s3cr3t" + "-value"]})
+    key, texts = next(iter(clean.items()))
+    assert (key, texts[0]) == ("a\ufffd", "cut \ufffd")
+    assert texts[1].startswith("\ufffd [REDACTED:github-pat#")
+    assert texts[2] == ("[A]" if known else "s3cr3t" + "-value")
+    assert not any(found.is_alert for found in findings)
 
 
 def test_a_value_that_is_no_json_comes_out_as_its_text() -> None:

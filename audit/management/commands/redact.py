@@ -24,7 +24,8 @@ _READ = 1 << 18
 #: So many lines of JSON are redacted at once, or so many bytes of them.
 _LINES = 200
 _BATCH = 1 << 20
-_MAX_LINE = 16 << 20
+#: A longer line is withheld: a credential where it would be cut could be missed.
+_MAX_LINE = 32 << 20
 _ASSIGNMENT = re.compile(
     r"""^[ \t]*(?:export[ \t]+)?([A-Za-z_][\w.-]*)[ \t]*=[ \t]*(?:"([^"]*)"|'([^']*)'|(.*?))[ \t\r]*$""",
     re.MULTILINE,
@@ -110,18 +111,24 @@ def _lines_redacted(redactor: Redactor, source: BinaryIO) -> Iterator[tuple[str,
     """Each line redacted, in order; one that is no JSON is redacted as text and comes out as a string."""
     number = 0
     for lines in _batches(source):
-        values = [_decoded(line) for line in lines]
-        redacted, findings = redactor.redact_json(values)
-        if isinstance(redacted, list):
-            reports = [_line_report(found, number) for found in findings]
-        else:  # one of them is nested too deeply: only that one is withheld
-            redacted, reports = [], []
-            for at, value in enumerate(values):
-                clean, findings = redactor.redact_json(value, field=f"/{at}")
-                redacted.append(clean)
-                reports.extend(_line_report(found, number) for found in findings)
+        if isinstance(lines, int):
+            number += 1
+            rule = {"rule": "unscanned: too large", "start": 0, "end": lines, "line": number, "field": ""}
+            yield f'"[UNSCANNED: too large, {lines} bytes]"\n', [rule]
+            continue
+        redacted, findings = _redact_lines(redactor, [_decoded(line) for line in lines])
+        reports = [_line_report(found, number) for found in findings]
         number += len(lines)
         yield "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in redacted), reports
+
+
+def _redact_lines(redactor: Redactor, values: list[Any]) -> tuple[list[Any], list[Finding]]:
+    redacted, findings = redactor.redact_json(values)
+    if isinstance(redacted, list):
+        return redacted, findings
+    each = [redactor.redact_json(value, field=f"/{at}") for at, value in enumerate(values)]
+    # One of them is nested too deeply: only that one is withheld.
+    return [clean for clean, _ in each], [one for _, found in each for one in found]
 
 
 def _line_report(found: Finding, before: int) -> dict[str, Any]:
@@ -129,17 +136,32 @@ def _line_report(found: Finding, before: int) -> dict[str, Any]:
     return _report(found) | {"line": before + int(line) + 1, "field": f"/{field}" if field else ""}
 
 
-def _batches(source: BinaryIO) -> Iterator[list[bytes]]:
+def _batches(source: BinaryIO) -> Iterator[list[bytes] | int]:
+    """Some lines at once; for one that is longer than `_MAX_LINE` its bytes alone, counted and not held."""
     batch: list[bytes] = []
     size = 0
-    while line := source.readline(_MAX_LINE):
-        batch.append(line)
-        size += len(line)
-        if len(batch) == _LINES or size > _BATCH:
+    while line := source.readline(_MAX_LINE + 1):
+        is_too_long = len(line) > _MAX_LINE and not line.endswith(b"\n")
+        if not is_too_long:
+            batch.append(line)
+            size += len(line)
+        if batch and (is_too_long or len(batch) == _LINES or size > _BATCH):
             yield batch
             batch, size = [], 0
+        if is_too_long:
+            yield len(line) + _skip_line(source)
     if batch:
         yield batch
+
+
+def _skip_line(source: BinaryIO) -> int:
+    """Read to the end of a line; how many bytes there were before it."""
+    size = 0
+    while part := source.readline(_READ):
+        size += len(part.removesuffix(b"\n"))
+        if part.endswith(b"\n"):
+            break
+    return size
 
 
 def _decoded(line: bytes) -> Any:
