@@ -22,8 +22,11 @@ from django.test import Client
 from django.urls import reverse
 
 from bench.ground import Ground
+from bench.seed import SPAN
 from config.environment import BASE_DIR, read_database_url
 from config.probe import HEALTH_PATH
+from sessions_app.bands import Band
+from sessions_app.cursors import Cursor, Direction
 
 __all__ = ["measure_http"]
 
@@ -55,10 +58,11 @@ class _Web:
 
 
 def measure_http(ground: Ground, *, count: int = 300) -> dict[str, float]:
-    """CPU milliseconds of three answers of one process.
+    """CPU milliseconds of four answers of one process.
 
-    `floor_cpu_ms` is /healthz, `page_cpu_ms` the 50 rows that "Load more" fetches, `lens_cpu_ms` all below
-    the heading of the list, with counts and facets.
+    `floor_cpu_ms` is /healthz, `page_cpu_ms` the 50 rows that "Load more" fetches half-way down the list,
+    `first_cpu_ms` those at its top, where the two groups begin and are counted, `lens_cpu_ms` all below the
+    heading, with counts and facets.
     """
     member = Client()
     member.force_login(ground.place.owners[1])
@@ -68,7 +72,8 @@ def measure_http(ground: Ground, *, count: int = 300) -> dict[str, float]:
     rows = {**signed_in, "HX-Request": "true"}
     asked = {
         "floor_cpu_ms": (HEALTH_PATH, {}, count * 8),
-        "page_cpu_ms": (url, rows, count),
+        "page_cpu_ms": (f"{url}?cursor={_half_way(ground)}", rows, count),
+        "first_cpu_ms": (url, rows, count // 2),
         "lens_cpu_ms": (url, {**rows, "HX-Target": "lens"}, count // 4),
     }
     # In turns: who else uses the machine changes from one second to the next.
@@ -78,6 +83,13 @@ def measure_http(ground: Ground, *, count: int = 300) -> dict[str, float]:
             for name, (path, headers, times) in asked.items():
                 found[name].append(web.cost_ms(path, headers, count=times // ROUNDS))
     return {name: round(statistics.median(costs), 3) for name, costs in found.items()}
+
+
+def _half_way(ground: Ground) -> str:
+    """The cursor of a button "Load more" in the middle of the list."""
+    return Cursor(
+        ground.now, Band.REST, ground.now - SPAN / 2, ground.place.tenant.pk, Direction.NEXT
+    ).encode()
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from django.db import connection
 from bench.ground import Ground
 from bench.plans import explain, statements_of
 from bench.seed import SPAN
+from bench.transcripts import make_transcripts, transcript_pages
 from chats.models import Chat
 from sessions_app.bands import Band
 from sessions_app.center import Scope, needs_of, read_active, read_center, read_recent, read_waiting
@@ -92,6 +93,8 @@ def list_queries(ground: Ground) -> Iterator[Query]:
     yield make("center_needs", lambda: read_waiting(seat, scope, moment, needs_of(seat)))
     yield make("center_active", lambda: read_active(seat, scope, moment, needs))
     yield make("center_recent", lambda: read_recent(seat, scope, moment, needs))
+    for name, read in transcript_pages(make_transcripts(tenant.pk)).items():
+        yield make(name, read)
     yield make("command_center", lambda: read_center(seat, scope, moment))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 import pytest
@@ -11,24 +10,11 @@ from django.db import connection
 from audit.models import Transcript
 from audit.transcripts import SEARCH_REACH, WINDOW, Only, Window, read_window
 from bench.plans import Plan, plans_of
+from bench.transcripts import LONG, SHORT, fill
 from tests.factories.workspace import TenantFactory
 
-SHORT, LONG = 1_000, 100_000
 #: A page of a long transcript: an index is a level deeper there, and rows lie on as many pages.
 MOST_TIMES_SHORT = 1.5
-
-#: One entry in 20 is a message, one in 500 an error, one in 10 an edit; calls stand before their results.
-FILL = """
-INSERT INTO audit_transcriptentry (id, tenant_id, transcript_id, seq, kind, native_id, role, text, tool_name,
-    call_id, path, patch, is_partial, is_error, is_meta, model, message_id, attempt, data)
-SELECT gen_random_uuid(), %(tenant)s, %(transcript)s, seq,
-    CASE WHEN seq %% 20 = 0 THEN 'message' WHEN seq %% 10 = 5 THEN 'file_edit'
-         WHEN seq %% 2 = 0 THEN 'tool_call' ELSE 'tool_result' END,
-    'n' || seq, '', 'text of entry ' || seq || CASE WHEN seq %% 500 = 1 THEN ' went wrong' ELSE '' END, '',
-    CASE WHEN seq %% 20 = 0 OR seq %% 10 = 5 THEN '' ELSE 'c' || seq / 2 END, '', '', false, seq %% 500 = 1,
-    false, '', '', 1, '{}'
-FROM generate_series(1, %(count)s) AS seq
-"""
 
 WINDOWS: dict[str, Any] = {
     "first paint": {},
@@ -44,16 +30,6 @@ WINDOWS: dict[str, Any] = {
 }
 
 
-def fill(count: int) -> Transcript:
-    transcript = Transcript.objects.create(
-        tenant=TenantFactory(), session_kind="chat", session_id=uuid.uuid4(), next_seq=count + 1
-    )
-    values = {"tenant": transcript.tenant_id, "transcript": transcript.pk, "count": count}
-    with connection.cursor() as cursor:
-        cursor.execute(FILL, values)
-    return transcript
-
-
 @pytest.fixture(scope="module")
 def transcripts(django_db_setup, django_db_blocker):
     """A short and a long one, as they are once autovacuum has been there; gone again at the end."""
@@ -63,7 +39,7 @@ def transcripts(django_db_setup, django_db_blocker):
         atomic = transaction.atomic()
         atomic.__enter__()
         try:
-            made = fill(SHORT), fill(LONG)
+            made = fill(TenantFactory().pk, SHORT), fill(TenantFactory().pk, LONG)
             with connection.cursor() as cursor:
                 cursor.execute("ANALYZE audit_transcriptentry")
             yield made

@@ -39,7 +39,7 @@ from sessions_app.unread import unread_of
 from tasks.models import BackgroundTask
 from tests.sessions_app.plans import separate_database
 from workspace.access import Seat
-from workspace.models import Membership
+from workspace.models import Membership, SeenSession
 from workspace.seeing import mark_seen
 
 TABLES = {shape.model._meta.db_table for shape in SHAPES}
@@ -239,12 +239,29 @@ def test_what_is_unread_is_found_through_indexes(place: Place, moment: Moment, o
     ids = [(session.pk, session.version) for session in Chat.objects.filter(tenant=place.tenant)[:300]]
     for session_id, version in ids:
         mark_seen(membership=member, kind="chat", session_id=session_id, version=version, now=moment.as_of)
+    # One member's marks alone are a table that is quickest read from end to end.
+    others = Membership.objects.filter(tenant=place.tenant).exclude(pk=member.pk)[:40]
+    SeenSession.objects.bulk_create(
+        SeenSession(
+            tenant=place.tenant,
+            membership=other,
+            session_kind="chat",
+            session_id=session_id,
+            version=version,
+            seen_at=moment.as_of,
+        )
+        for other in others
+        for session_id, version in ids
+    )
     analyze()
+    with connection.cursor() as cursor:
+        cursor.execute(f"VACUUM (ANALYZE) {SeenSession._meta.db_table}")
     plans = plans_of(lambda: unread_of(Seat(place.tenant, member, place.owners[3]), moment.as_of))
     assert len(plans) == 2
     assert each("owner") <= used(plans)
     assert "seen_once_per_member" in used(plans)
-    assert_in_proportion(plans[:1], one_scan)
+    assert not plans[1].scanned
+    assert_in_proportion(plans, one_scan)
 
 
 def test_every_index_of_the_list_is_needed_by_some_query(place: Place, moment: Moment) -> None:
