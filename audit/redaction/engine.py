@@ -164,7 +164,7 @@ def _characters(data: bytes, offsets: Collection[int]) -> dict[int, int]:
 
 
 def _without_halves(batch: Sequence[Piece]) -> list[Piece]:
-    """The pieces with each half of a surrogate pair as �: a text that was cut has such, and it is no character."""
+    """The pieces with each half of a surrogate pair as �: texts that were cut have such."""
     return [replace(piece, text=_HALF.sub("\ufffd", piece.text)) for piece in batch]
 
 

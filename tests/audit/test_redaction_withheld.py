@@ -91,7 +91,8 @@ def test_what_is_nested_too_deeply_is_withheld_whole() -> None:
 def test_half_a_surrogate_becomes_visible_and_hides_nothing(known: dict[str, str]) -> None:
     redactor = Redactor({**known, "B": "s3cr3t" + "-other"} if known else {}, MARK_KEY)
     value = github_token(random.Random(33))
-    clean, findings = redactor.redact_json({"a\ud83d": ["cut \ud83d", f"\udc00 {value}", "s3cr3t" + "-value"]})
+    body = {"a\ud83d": ["cut \ud83d", f"\udc00 {value}", "s3cr3t" + "-value"]}
+    clean, findings = redactor.redact_json(body)
     key, texts = next(iter(clean.items()))
     assert (key, texts[0]) == ("a\ufffd", "cut \ufffd")
     assert texts[1].startswith("\ufffd [REDACTED:github-pat#")
