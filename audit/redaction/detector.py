@@ -98,7 +98,9 @@ class Detector:
         hits: list[Hit] = []
         looked: set[tuple[int, int]] = set()
         for number, start, end in matches:
-            at = end if _ASSIGNED <= number < _ENCODED else start
+            at = start
+            if _ASSIGNED <= number < _ENCODED:  # the same look, whichever of them matched
+                number, at = _ASSIGNED, end
             if (number, at) in looked:
                 continue
             looked.add((number, at))

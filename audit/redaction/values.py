@@ -29,6 +29,7 @@ _INSIDE = re.compile(
 _NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 _CHUNK = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|[A-Z]")
+_SIGN = re.compile(r"[^\w./:, -]")
 _ALNUM_RUN = re.compile(r"[A-Za-z]+|[0-9]+|[^A-Za-z0-9]+")
 
 _STAND_INS = re.compile(
@@ -150,13 +151,13 @@ def entropy(value: str) -> float:
 
 def wordiness(value: str) -> float:
     """The share of letters and digits that stand in what could be words: 1 for prose, near 0 for noise."""
-    total = sum(char.isalnum() for char in value)
+    total = sum(map(str.isalnum, value))
     wordy = 0
-    for found in _CHUNK.finditer(value):
-        chunk = found[0].lower()
-        if len(chunk) < 3:
+    for found in _CHUNK.findall(value):
+        if len(found) < 3:
             continue
-        common = sum(chunk[at : at + 2] in BIGRAMS for at in range(len(chunk) - 1))
+        chunk = found.lower()
+        common = sum([chunk[at : at + 2] in BIGRAMS for at in range(len(chunk) - 1)])
         if common * 2 >= len(chunk) - 1 + (len(chunk) == 3):
             wordy += len(chunk)
     return wordy / total if total else 1.0
@@ -185,9 +186,8 @@ def is_random(value: str, least: int = 8) -> bool:
         return False
     if _HEX.match(value):
         return len(value) >= 16 and entropy(value) > 2.5
-    has_digit = any(char.isdigit() for char in value)
-    has_letter = any(char.isalpha() for char in value)
-    if not has_letter:
+    has_digit = any(map(str.isdigit, value))
+    if not any(map(str.isalpha, value)):
         return False
     if not has_digit:
         return len(value) >= 14 and entropy(value) > 3.3
@@ -224,15 +224,15 @@ def is_password(value: str, *, is_typed_by_hand: bool) -> bool:
         return True
     if value.isalpha():
         return False
-    if not any(char.isalpha() for char in value):
+    if not any(map(str.isalpha, value)):
         return is_typed_by_hand and len(value) >= 6 and len(set(value)) > 3
     bare = re.sub(r"[-_./ ]", "", value)
     if bare.isalpha():
         return False
     if _PATH.match(value) and wordiness(value) > 0.5:
         return False
-    has_digit = any(char.isdigit() for char in value)
-    has_sign = any(not char.isalnum() and char not in "-_./:, " for char in value)
+    has_digit = any(map(str.isdigit, value))
+    has_sign = _SIGN.search(value) is not None
     if is_typed_by_hand:
         return (has_digit or has_sign) and not _WORD_AND_SIGN.match(value)
     runs = _ALNUM_RUN.findall(value)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import random
+import sys
+from types import FrameType
 
 import pytest
 
 from audit.redaction import Redactor
+from audit.redaction.assignments import find_assigned
 from tests.audit.redaction_contexts import (
     AGENT_CONTEXTS,
     CODE_CONTEXTS,
@@ -94,7 +97,6 @@ def test_base64_hides_nothing_once_or_twice(redactor: Redactor) -> None:
 )  # fmt: skip
 def test_eight_times_the_text_takes_no_more_than_ten_times_the_looks(unit: str) -> None:
     """The work, not the time: a machine that is busy tells nothing."""
-    import sys
 
     def work(size: int) -> int:
         redactor = Redactor({}, MARK_KEY)
@@ -114,3 +116,20 @@ def test_eight_times_the_text_takes_no_more_than_ten_times_the_looks(unit: str) 
         return count
 
     assert work(16_000) <= 10 * work(2_000) + 1_000
+
+
+def test_a_value_is_looked_at_once_however_many_ways_lead_to_it(redactor: Redactor) -> None:
+    looks = 0
+
+    def step(frame: FrameType, event: str, _: object) -> None:
+        nonlocal looks
+        looks += event == "call" and frame.f_code is find_assigned.__code__
+
+    text = "password=hunter22 " * 100
+    redactor.redact_text("warm up")
+    sys.setprofile(step)
+    try:
+        redactor.redact_text(text)
+    finally:
+        sys.setprofile(None)
+    assert looks == 100
