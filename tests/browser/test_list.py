@@ -124,6 +124,8 @@ def test_tabs_and_kinds_change_the_list_and_back_brings_the_earlier_one(page: Pa
     expect(page).to_have_url(re.compile(f"{LIST}$"))
     expect(rows(page)).to_have_count(PAGE_SIZE)
     page.go_forward()
+    expect(page).to_have_url(re.compile(r"\?tab=failed$"))
+    expect(page.locator("[data-session^=flow_run]")).not_to_have_count(0)
     page.go_forward()
     expect(rows(page)).to_have_count(tasks)
 
