@@ -13,6 +13,8 @@ from bench.plans import Plan, plans_of
 from bench.transcripts import LONG, SHORT, fill
 from tests.factories.workspace import TenantFactory
 
+pytestmark = pytest.mark.django_db
+
 #: A page of a long transcript: an index is a level deeper there, and rows lie on as many pages.
 MOST_TIMES_SHORT = 1.5
 
