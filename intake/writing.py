@@ -21,7 +21,7 @@ from intake.readers.side_files import AgentMeta, meta_of
 from intake.readers.summary import SessionSummary, link_child
 from intake.reading import Batch, Buffer, Key, Reading
 from intake.reports import FileOutcome, FileReport
-from tasks.importing import join_imported_task, sync_imported_task
+from tasks.importing import fold_imported_task, join_imported_task, sync_imported_task
 from tasks.queries import title_of
 from workspace.actors import Actor
 from workspace.placement import Placement
@@ -71,6 +71,7 @@ class Writer:
                 self._sync(key, batch.buffers.get(key) or Buffer())
             if batch.is_last:
                 for summary in self._summaries.values():
+                    self._join_calls(summary)
                     for hint in (*summary.children, *summary.refused):
                         self._sync_told(summary, hint)
                 for key in keys:
@@ -126,7 +127,7 @@ class Writer:
 
     def _sync(self, key: Key, buffer: Buffer) -> None:
         summary, hint = self._summaries[key], self._hint(key) if key[1] else None
-        known = self._find(key) or (self._find_by_call(key, hint) if hint else None)
+        known = self._find_child(key, hint) if hint else self._find(key)
         is_latest = self._is_latest(key)
         delivery = Delivery(
             entries=buffer.entries,
@@ -198,7 +199,7 @@ class Writer:
             return
         if not self._is_latest((parent.session_id, parent.agent_id)):
             return
-        known = self._find(key) or self._find_by_call(key, hint)
+        known = self._find(key)
         if hint.never_ran and known is None:
             self.reading.told[by_call] = hint
             return
@@ -260,14 +261,40 @@ class Writer:
         rows = ImportedSession.objects.for_tenant(self.run.tenant_id)
         return rows.filter(source=self.source, native_id=native_id, call_id=call_id).exists()
 
-    def _find_by_call(self, key: Key, hint: ChildHint) -> uuid.UUID | None:
-        """A sub-agent that was known by its call alone gets its id once its starter names it."""
+    def _join_calls(self, starter: SessionSummary) -> None:
+        """Sub-agents that were known by their calls alone, and that their starter names by now."""
+        hints = [hint for hint in (*starter.children, *starter.refused) if hint.call_id and hint.agent_id]
+        if not hints:
+            return
+        native_id, *calls = self._clean(starter.session_id, *(f"call:{hint.call_id}" for hint in hints))
         rows = ImportedSession.objects.for_tenant(self.run.tenant_id)
-        native_id, by_call, agent_id = self._clean(key[0], f"call:{hint.call_id}", key[1])
-        waiting = rows.filter(source=self.source, native_id=native_id, agent_id=by_call)
-        if not hint.call_id or not key[1] or not waiting.update(agent_id=agent_id):
-            return None
-        return self._find(key)
+        waiting = rows.filter(source=self.source, native_id=native_id, agent_id__in=calls)
+        there = set(waiting.values_list("agent_id", flat=True))
+        for call, hint in zip(calls, hints, strict=True):
+            if call in there:
+                self._find_child((starter.session_id, hint.agent_id), hint)
+
+    def _find_child(self, key: Key, hint: ChildHint) -> uuid.UUID | None:
+        """A sub-agent's row; one that was known by its call alone becomes it, or goes into it."""
+        row, by_call = self._row(key), (key[0], f"call:{hint.call_id}")
+        waiting = self._row(by_call) if hint.call_id else None
+        if waiting is None:
+            return row.session_id if row else None
+        agent_id, call_id = self._clean(key[1], hint.call_id)
+        if row is None:
+            waiting.agent_id = agent_id
+            waiting.save(update_fields=["agent_id"])
+            self._rows[key] = self._rows.pop(by_call)
+        elif fold_imported_task(
+            tenant_id=self.run.tenant_id,
+            session_id=waiting.session_id,
+            into_id=row.session_id,
+            actor=self.run.actor,
+        ):
+            self._rows.pop(by_call).delete()
+            row.call_id, row.outcome = call_id, hint.outcome or row.outcome
+            row.save(update_fields=["call_id", "outcome"])
+        return self._rows[key].session_id
 
     def _is_latest(self, key: Key) -> bool:
         """Whether what was read reaches farther than what the row was made of; at the file's end, as far."""

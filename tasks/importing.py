@@ -12,11 +12,14 @@ from uuid_utils.compat import uuid7
 
 from audit.headlines import make_evidence, make_headline, make_title
 from audit.imports import Delivery, Synced, SyncOutcome, append_delivery, record_import, sync_row
+from audit.models import AuditEntry, Transcript
 from audit.moves import lock_session
 from audit.redaction import Redactor
 from audit.redactors import redactor_for
-from audit.services import redact
+from audit.services import record, redact
+from audit.transcripts import find_transcript
 from sessions_app.kinds import Evidence, Origin
+from sessions_app.live import announce
 from tasks.creating import Source, source_columns
 from tasks.models import BackgroundTask, TaskStatus
 from tasks.saving import count_child, lock_task
@@ -24,7 +27,13 @@ from tasks.states import ENDED, KIND
 from workspace.actors import Actor
 from workspace.placement import Placement, check_placement
 
-__all__ = ["IMPORTED_STATUSES", "ImportedTask", "join_imported_task", "sync_imported_task"]
+__all__ = [
+    "IMPORTED_STATUSES",
+    "ImportedTask",
+    "fold_imported_task",
+    "join_imported_task",
+    "sync_imported_task",
+]
 
 #: What a record of work elsewhere can say. That it stopped growing says nothing about its end.
 IMPORTED_STATUSES = frozenset(
@@ -125,6 +134,58 @@ def join_imported_task(
         **source_columns(tenant_id, source, redactor),
     }
     return sync_row(row, kind=KIND, actor=actor, values=values, has_new_entries=False, now=row.changed_at)
+
+
+@transaction.atomic
+def fold_imported_task(
+    *, tenant_id: uuid.UUID, session_id: uuid.UUID, into_id: uuid.UUID, actor: Actor
+) -> bool:
+    """Remove the task of a sub-agent that only its call told of, now that it is known to be `into_id`.
+
+    Returns False and leaves it if it is more than what a call tells: if it has a transcript or sub-agents, or
+    anything but imports happened to it. Raises DoesNotExist for a task of another tenant.
+    """
+    locked = lock_task(tenant_id, session_id)
+    row = locked.task
+    if not _is_told_only(row):
+        return False
+    survivor = BackgroundTask.objects.for_tenant(tenant_id).get(pk=into_id)
+    if locked.parent is not None:
+        count_child(locked.parent, added=-1, done=-int(row.status in ENDED), now=row.changed_at)
+    Transcript.objects.for_tenant(tenant_id).filter(session_kind=KIND, session_id=session_id).delete()
+    row.delete()
+    record(
+        tenant_id=tenant_id,
+        actor=actor,
+        action="fold",
+        object_kind=KIND,
+        object_id=session_id,
+        object_title=row.title,
+        changes={"status": (str(row.status), None)},
+        session=(KIND, survivor.pk),
+    )
+    for changed in (session_id, survivor.pk):
+        announce(tenant_id=tenant_id, kind=KIND, id=changed)
+    return True
+
+
+def _is_told_only(row: BackgroundTask) -> bool:
+    """Whether a locked task has nothing but what an import wrote to its row."""
+    transcript = find_transcript(row.tenant_id, (KIND, row.pk))
+    tasks, entries = BackgroundTask.objects.for_tenant(row.tenant_id), AuditEntry.objects
+    of_row = entries.for_tenant(row.tenant_id).filter(object_kind=KIND, object_id=row.pk)
+    return (
+        row.status in IMPORTED_STATUSES
+        and (transcript is None or _is_empty(transcript))
+        and not tasks.filter(parent=row).exists()
+        and not tasks.filter(source_kind=KIND, source_id=row.pk).exists()
+        and of_row.filter(action="import").exists()
+        and not of_row.exclude(action="import").exists()
+    )
+
+
+def _is_empty(transcript: Transcript) -> bool:
+    return not (transcript.entry_count or transcript.raw_records.exists() or transcript.usages.exists())
 
 
 def _create(

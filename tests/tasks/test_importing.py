@@ -14,6 +14,7 @@ from audit.entries import EntryKind, NewEntry
 from audit.imports import Delivery, Synced, SyncOutcome
 from audit.models import AuditEntry, TranscriptEntry
 from sessions_app.kinds import Evidence
+from tasks.importing import fold_imported_task
 from tasks.models import BackgroundTask, TaskStatus
 from tasks.services import ImportedTask, Source, dismiss, sync_imported_task
 from tests.announcements import read_announcements
@@ -183,3 +184,48 @@ def test_sessions_and_parents_of_other_tenants_are_not_found(seat: Membership) -
             actor=Actor.member(seat.user),
         )
     assert BackgroundTask.objects.count() == 1
+
+
+def fold(seat: Membership, told: Synced, into: Synced) -> bool:
+    return fold_imported_task(
+        tenant_id=seat.tenant_id,
+        session_id=told.session_id,
+        into_id=into.session_id,
+        actor=Actor.member(seat.user),
+    )
+
+
+def test_what_only_its_call_told_of_goes_into_the_task_that_it_is(
+    seat: Membership, django_capture_on_commit_callbacks: Any
+) -> None:
+    parent = sync(seat, TASK)
+    own = sync(seat, TASK, parent_id=parent.session_id, delivery=Delivery(entries=entries(1)))
+    told = sync(seat, replace(TASK, status=TaskStatus.COMPLETED), parent_id=parent.session_id)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert fold(seat, told, own)
+    task = row_of(parent)
+    assert (task.child_done_count, task.child_count) == (0, 1)
+    assert list(BackgroundTask.objects.order_by("pk")) == [task, row_of(own)]
+    entry = AuditEntry.objects.get(action="fold")
+    assert (entry.object_id, entry.session_id) == (told.session_id, own.session_id)
+    assert entry.changes == {"status": ["completed", None]}
+    assert ("background_task", str(told.session_id)) in read_announcements(seat.tenant)
+
+
+def test_what_has_records_or_sub_agents_or_was_decided_about_stays(seat: Membership) -> None:
+    own, has_records, has_child, dismissed = (sync(seat, TASK) for _ in range(4))
+    sync(seat, TASK, has_records.session_id, delivery=Delivery(entries=entries(1)))
+    sync(seat, TASK, parent_id=has_child.session_id)
+    dismiss(tenant_id=seat.tenant_id, task_id=dismissed.session_id, actor=Actor.member(seat.user))
+    made_here = Synced(BackgroundTaskFactory(tenant=seat.tenant, unknown=True).pk, own.outcome, own.appended)
+    for other in (has_records, has_child, dismissed, made_here):
+        assert not fold(seat, other, own)
+    assert BackgroundTask.objects.count() == 6
+
+
+def test_a_task_of_another_tenant_is_not_folded_away(seat: Membership) -> None:
+    own, theirs = sync(seat, TASK), sync(MembershipFactory(), TASK)
+    for told, into in ((theirs, own), (own, theirs)):
+        with pytest.raises(BackgroundTask.DoesNotExist):
+            fold(seat, told, into)
+    assert BackgroundTask.objects.count() == 2
