@@ -133,7 +133,13 @@ class Follower:
         return {path: changed[path] for path in order}
 
     def _hear(self, path: Path) -> None:
-        """Something happened at a path: to a file, to a folder that may have files by now, or it is gone."""
+        """Something happened at a path: to a file, to a folder that may have files by now, or it is gone.
+
+        It may be told through a link to a folder, which is not followed.
+        """
+        folder = path if path.is_dir() else path.parent
+        if folder.resolve() != folder:
+            return
         for file, found in scan([path]):
             if self._stamps.get(file) != _stamp(found):
                 self._changed.setdefault(file, False)

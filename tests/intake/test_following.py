@@ -110,6 +110,21 @@ def test_a_folder_that_is_made_later_is_followed(member, tmp_path):
         eventually(lambda: len(texts()) == 2)
 
 
+def test_links_to_folders_are_not_followed_however_changes_are_told(member, tmp_path):
+    elsewhere, here = tmp_path / "elsewhere", tmp_path / "here"
+    elsewhere.mkdir()
+    here.mkdir()
+    (here / "link").symlink_to(elsewhere)
+    with following(member, here) as follow:
+        write(elsewhere / "theirs.jsonl", talk(1, sessionId="theirs"))
+        eventually(lambda: write(here / "ours.jsonl", talk(1, sessionId="ours")) and Chat.objects.exists())
+        write(elsewhere / "theirs.jsonl", talk(2, sessionId="theirs"))
+        write(here / "ours.jsonl", talk(2, sessionId="ours"))
+        eventually(lambda: len(texts()) >= 4)
+        assert follow.end(signal.SIGTERM) == 0
+    assert {Path(report["path"]).name for report in follow.reports} == {"ours.jsonl"}
+
+
 def test_a_file_that_is_replaced_truncated_or_deleted_takes_nothing_back(member, tmp_path):
     session = talk(3)
     file = write(tmp_path / "s.jsonl", session)
