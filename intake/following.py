@@ -99,6 +99,7 @@ class Follower:
         self._changed: dict[Path, bool] = {}
         self._backlog: dict[Path, Stamp] = {}
         self._works: OrderedDict[Path, _Work] = OrderedDict()
+        self._unreadable: set[str] = set()
         self._pause = 0.0
 
     def run(self) -> None:
@@ -122,7 +123,15 @@ class Follower:
 
         That is the session that changed last, and each session before its sub-agents.
         """
-        there = {path: _stamp(found) for path, found in scan(self._roots)}
+        unreadable: dict[str, str] = {}
+
+        def note(error: OSError) -> None:
+            unreadable[str(error.filename)] = error.strerror or "it could not be read"
+
+        there = {path: _stamp(found) for path, found in scan(self._roots, note)}
+        for name in sorted(unreadable.keys() - self._unreadable):
+            self._tell(self._importer.unreadable(Path(name), unreadable[name]))
+        self._unreadable = set(unreadable)
         self._stamps = {path: stamp for path, stamp in self._stamps.items() if path in there}
         seen = self._backlog | self._stamps
         changed = {path: stamp for path, stamp in there.items() if seen.get(path) != stamp}

@@ -18,18 +18,29 @@ GATHER_MS, PAUSE_MS = 200, 50
 CHECK_MS = 1_000
 
 
-def scan(roots: Iterable[Path]) -> Iterator[tuple[Path, os.stat_result]]:
-    """The regular files at and below these paths as they are now, but for what cannot be looked at."""
+def scan(
+    roots: Iterable[Path], cannot: Callable[[OSError], None] = lambda error: None
+) -> Iterator[tuple[Path, os.stat_result]]:
+    """The regular files at and below these paths as they are; `cannot` hears what may not be looked at."""
+
+    def hear(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            cannot(error)
+
+    def look(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
+        try:
+            found = path.stat()
+        except OSError as error:
+            hear(error)
+        else:
+            if stat.S_ISREG(found.st_mode):
+                yield path, found
+
     for root in roots:
-        found = _stat(root)
-        if found is not None and stat.S_ISREG(found.st_mode):
-            yield root, found
-        for folder, _, names in os.walk(root):
+        yield from look(root)
+        for folder, _, names in os.walk(root, onerror=hear):
             for name in names:
-                path = Path(folder, name)
-                found = _stat(path)
-                if found is not None and stat.S_ISREG(found.st_mode):
-                    yield path, found
+                yield from look(Path(folder, name))
 
 
 class Watcher:

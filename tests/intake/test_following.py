@@ -125,6 +125,18 @@ def test_links_to_folders_are_not_followed_however_changes_are_told(member, tmp_
     assert {Path(report["path"]).name for report in follow.reports} == {"ours.jsonl"}
 
 
+def test_what_may_not_be_looked_at_is_told_once(member, tmp_path):
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with following(member, tmp_path, "--poll") as follow:
+        eventually(lambda: follow.reports)
+        for number in range(2):  # each is found by a look of its own
+            write(tmp_path / f"{number}.jsonl", talk(1, sessionId=f"s{number}"))
+            eventually(lambda count=number + 1: Chat.objects.count() == count)
+        assert follow.end(signal.SIGTERM) == 0
+    (told,) = [report for report in follow.reports if report["outcome"] == "failed"]
+    assert told["path"] == str(tmp_path / "circle")
+
+
 def test_a_file_that_is_replaced_truncated_or_deleted_takes_nothing_back(member, tmp_path):
     session = talk(3)
     file = write(tmp_path / "s.jsonl", session)
