@@ -14,6 +14,7 @@ from audit.redaction.values import (
     WEAK,
     is_code,
     is_hex,
+    is_mixed_letters,
     is_password,
     is_placeholder,
     is_plain,
@@ -33,6 +34,7 @@ _SHORT_QUERY = 12
 #: How far back a name, and the name of a pair, may stand.
 _BACK = 160
 _LONG_NAME = 30
+_LONG_NOISE = 20
 #: How much of a value a trigger matches.
 _HEAD = 6
 
@@ -64,6 +66,7 @@ TRIGGERS = (
     f"{_NAME}{_CLOSE}{_BLOCK}{_OPEN}{_VALUE}",
     f"{_NAME}{_TYPED}{_OPEN}{_VALUE}",
     f"{_NAME}{_PAIR}{_OPEN}{_VALUE}",
+    rf"{_NAME}{_CLOSE}[ \t]*\|[ \t]*{_OPEN}{_VALUE}",
     f"-(?:[a-z0-9-]+)?{_WORD}[a-z0-9-]*[ \t]+{_OPEN}{_VALUE}",
     f"env[ \t]+[a-z0-9_]*{_WORD}[a-z0-9_]*[ \t]+{_OPEN}{_VALUE}",
 )
@@ -71,7 +74,7 @@ TRIGGERS = (
 # What stands before a value, read backwards.
 _BACKWARDS = re.compile(
     rb"""(?P<open>["'`]{0,3}\\{0,3})"""
-    rb"""(?P<sign>[ \t]{0,40}(?:>?={1,3}[:.?+|!-]{0,3}|:{1,2}|,|\|\||\?\?|:\?|\(|-<)[ \t]{0,40}"""
+    rb"""(?P<sign>[ \t]{0,40}(?:>?={1,3}[:.?+|!-]{0,3}|:{1,2}|,|\|\|?|\?\?|:\?|\(|-<)[ \t]{0,40}"""
     rb"""|[ \t]{0,40}(?:\n\r?)?[ \t]{0,8}>|[ \t]{1,40}\n\r?[ \t]{0,8}[-+]?[|>][ \t]{0,8}:[ \t]{0,8}"""
     rb"""|[ \t]{0,40}\n\r?[ \t]{0,8}\\[ \t]{0,8}=[ \t]{0,8}"""
     rb"""|[ \t]{1,8}:?[ \t]{0,3}(?:si|saw|SI|SAW)[ \t]{1,8})"""
@@ -85,7 +88,10 @@ _BACKWARDS_PAIR = re.compile(rb"""(?P<between>(?:[\s"',;{]|[nr]?\\){1,60})(?P<na
 _BACKWARDS_FLAG = re.compile(rb"""["'`]{0,3}\\{0,3}[ \t]{1,8}(?P<name>[A-Za-z0-9-]{1,60}-)(?![A-Za-z0-9_])""")
 _BACKWARDS_ENV = re.compile(rb"""["'`]{0,3}[ \t]{1,8}(?P<name>[A-Z0-9_]{1,60})[ \t]{1,8}VNE\b""")
 #: What most triggers find, and what is never a credential: a short word of letters.
-_PLAIN_WORD = re.compile(rb"""[A-Za-z_$ -]{1,13}[\s(),;{\[\]"'`]""")
+_PLAIN_WORD = re.compile(
+    rb"""(?=[A-Za-z_$ -]{1,13}[\s(),;{\[\]"'`])"""
+    rb"""(?:[A-Za-z_$ -]{1,9}|[A-Z_$ -]+|[A-Z]?[a-z_$ -]+(?:[A-Z][a-z_$ -]{2,})*)[\s(),;{\[\]"'`]"""
+)
 _ONE_WORD = re.compile(r"[A-Za-z0-9+/_=-]+\Z")
 _VALUE_NAMES = frozenset({"value", "val", "content", "default", "stringvalue"})
 
@@ -94,6 +100,8 @@ _SLASH = ord("\\")
 #: An unquoted value in a text, in the query of an address or a command, and alone on its line.
 WORD = re.compile(rb"""[^\s"'`<>,;\\=]*={0,2}""")
 QUERY = re.compile(rb"""[^\s"'`<>,;\\&#)\]}|=]*={0,2}""")
+#: One that a command is given.
+FLAG = re.compile(rb"""[^\s"'`<>,;\\&)\]}|=]*={0,2}""")
 LINE = re.compile(rb"""[^\s"'`]*""")
 _RULES = {PASSWORD: "password", SECRET: "secret", WEAK: "key"}
 
@@ -117,7 +125,7 @@ class _Owner:
 
     @property
     def is_query(self) -> bool:
-        return self.sign == b"=" and self.before in (b"?", b"&")
+        return self.sign == b"=" and self.before in (b"?", b"&") and "." not in self.name
 
     @property
     def is_shell(self) -> bool:
@@ -154,8 +162,8 @@ def find_assigned(data: bytes, end: int) -> Found | None:
         if data[stop : stop + 1] == b":" or (stop > start and data[stop - 1 : stop] == b":"):
             return None
     value = data[start : min(stop, start + _JUDGED)].decode("utf-8", "replace")
-    if owner.is_listed or owner.sign in (b"is", b"was"):
-        return (start, stop, _RULES[owner.strength]) if _is_noise(value) else None
+    if owner.is_listed or owner.sign in (b"is", b"was", b"|"):
+        return (start, stop, _RULES[owner.strength]) if _is_noise(value, owner) else None
     if owner.is_signature and not owner.is_query:
         return None
     is_one = is_credential(
@@ -168,9 +176,16 @@ def find_assigned(data: bytes, end: int) -> Found | None:
     )
 
 
-def _is_noise(value: str) -> bool:
-    """Whether a value is one where a sentence or a list of arguments could go on as well."""
-    return is_random(value, 10) and not (is_placeholder(value) or is_plain(value) or is_code(value))
+def _is_noise(value: str, owner: _Owner) -> bool:
+    """Whether a value is one where a sentence, a table or a list of arguments could go on as well."""
+    if owner.sign == b"|" and (owner.strength < SECRET or is_uuid(value)):  # a table has many a key
+        return False
+    return is_random(value, 10) and not (is_placeholder(value) or is_plain(value) or is_expression(value))
+
+
+def is_expression(value: str) -> bool:
+    """Whether a value reads like code; a long one of mixed letters is no name that anybody would give."""
+    return is_code(value) and not (len(value) >= _LONG_NOISE and is_mixed_letters(value))
 
 
 def _read_owner(window: bytes) -> _Owner | None:
@@ -208,7 +223,7 @@ def _name_of(backwards: bytes) -> str:
 
 def _judge_flag(data: bytes, start: int, name: str) -> Found | None:
     strength = name_strength(name)
-    stop = find_end(data, start, QUERY)
+    stop = find_end(data, start, FLAG)
     value = data[start : min(stop, start + _JUDGED)].decode("utf-8", "replace")
     is_one = strength > NONE and is_credential(value, strength, is_quoted=True, is_alone=True, name=name)
     return (start, stop, _RULES[strength]) if is_one else None
@@ -249,11 +264,12 @@ def is_credential(value: str, strength: int, *, is_quoted: bool, is_alone: bool,
     """
     if len(value) < 6 or is_placeholder(value) or is_plain(value):
         return False
-    if not is_quoted and (is_code(value) if not is_alone else re.match(r"\w+[(\[]", value)):
+    if not is_quoted and (is_expression(value) if not is_alone else re.match(r"\w+[(\[]", value)):
         return False
     if is_uuid(value):
         words = name.lower()
-        is_named = "key" in words or "secret" in words or is_vendors(words_of(name))
+        is_named = "key" in words or "secret" in words or words.endswith("_authtoken")
+        is_named = is_named or is_vendors(words_of(name))
         return strength == PASSWORD or (strength == SECRET and is_named)
     if strength == PASSWORD:
         return is_password(value, is_typed_by_hand=is_alone)

@@ -81,13 +81,14 @@ def _read_userinfo(data: bytes, start: int) -> Found | None:
     return (*found.span(2), "url-credentials")
 
 
+_COUNTED = re.compile(r"[a-z]+[-_]1234\Z")
 _FINGERPRINT = re.compile(r"(?:[0-9a-f]{2}:){2}")
 
 
 def _is_common(value: str) -> bool:
     """Whether a password is one that manuals use: a plain word."""
     is_word = value.isalpha() and (value.islower() or value.isupper() or value.istitle())
-    return is_word or value.lower() in _COMMON_PASSWORDS
+    return is_word or value.lower() in _COMMON_PASSWORDS or _COUNTED.match(value) is not None
 
 
 _pem_head = re.compile(rb"-----?[ ]?BEGIN[^-\n]{0,60}----?-?")

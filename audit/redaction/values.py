@@ -41,7 +41,7 @@ _STAND_INS = re.compile(
 _STAND_IN_INSIDE = re.compile(
     r"x{5,}|\*{3,}|\.{3,}|\u2026|_{5,}|-{5,}|#{4,}|placeholder|example|changeme|change[-_]me"
     r"|replace[-_]?(?:me|this|with)|abcdefghijklmnopqrstuvwxyz|your[-_ ]|[-_ ]here\b|redacted|dummy"
-    r"|not[-_ ]?(?:a[-_ ])?real|insert[-_]|goes[-_ ]here|fill[-_ ]?in|unscanned",
+    r"|[-_]abc123\b|not[-_ ]?(?:a[-_ ])?real|insert[-_]|goes[-_ ]here|fill[-_ ]?in|unscanned",
     re.IGNORECASE,
 )
 _TEMPLATE = re.compile(
@@ -84,6 +84,7 @@ _PUBLIC_KEYS = (
     "AAAAE2Vj",
 )
 _NAME_LIKE = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)+[0-9]{0,2}\Z")
+_CAMEL = re.compile(r"[A-Za-z]?[a-z]*(?:[A-Z]{1,4}[a-z]{2,})*[A-Z]{0,4}\Z")
 _ENV_NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\Z")
 
 
@@ -196,6 +197,14 @@ def is_random(value: str, least: int = 8) -> bool:
     return entropy(value) > (2.6 if len(value) < 12 else 2.9) and (runs > 2 or len(value) >= 12)
 
 
+def is_mixed_letters(value: str) -> bool:
+    """Whether a value is of letters alone, large and small ones in no order that a name has them in."""
+    if len(value) < 10 or not value.isascii() or not value.isalpha():
+        return False
+    upper = sum(map(str.isupper, value))
+    return 3 <= upper <= len(value) - 3 and not _CAMEL.match(value) and wordiness(value) <= 0.5
+
+
 def is_uuid(value: str) -> bool:
     return _UUID.match(value) is not None
 
@@ -223,7 +232,7 @@ def is_password(value: str, *, is_typed_by_hand: bool) -> bool:
     if is_random(value):
         return True
     if value.isalpha():
-        return False
+        return is_typed_by_hand and is_mixed_letters(value)
     if not any(map(str.isalpha, value)):
         return is_typed_by_hand and len(value) >= 6 and len(set(value)) > 3
     bare = re.sub(r"[-_./ ]", "", value)

@@ -143,6 +143,13 @@ ORDINARY_CODE = (
     "KEY_ENTER = 13; KEY_ESCAPE = 27",
     "sort_key = lambda item: (item.priority, item.name)",
     "author_association=CONTRIBUTOR",
+    "e?o.key=r.C0.NUL:e.keyCode",
+    "localStorage.setItem('token', 'jwt_abc123')",
+    "<password>userPassword</password>",
+    "| token | string | required |",
+    "| Access token | 3fa85f64-5717-4562-b3fc-2c963f66afa6 |",
+    "cat token | base64 --decode",
+    "token: AbstractSingletonProxyFactoryBean",
 )
 STAND_INS = (
     "API_KEY=your-api-key-here",
@@ -166,6 +173,7 @@ STAND_INS = (
     "api_key=process.env.API_KEY",
     'api_key=os.environ["OPENAI_API_KEY"]',
     "password=%s",
+    "dotenv://:key_1234@dotenv.example/vault",
     "password={password}",
     "secret: !Ref DatabaseSecret",
 )

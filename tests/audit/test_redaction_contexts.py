@@ -133,3 +133,22 @@ def test_a_value_is_looked_at_once_however_many_ways_lead_to_it(redactor: Redact
     finally:
         sys.setprofile(None)
     assert looks == 100
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "after"),
+    [
+        ("PGPASSWORD=", "TCxtWz" + "phTnTR", " psql -h x"),
+        ("<password>", "TCxtWz" + "phTnTR", "</password>"),
+        ("my token: ", "CpZawnokAzgzuKhI" + "QMpsgbzbLvomDKGq", ""),
+        ("deploy --password ", "RSAkacvHU" + "#1xgc", " now"),
+        ("| API key | ", "8jZbxijsbEObEeWY" + "LBfEIMGgiI2RT8zP", " |"),
+        ("//registry.test/:_authToken=", "0b7c9d1e-1111-4222" + "-8333-444455556666", "\n"),
+    ],
+)
+def test_a_value_of_letters_in_a_table_or_behind_a_flag_is_found(
+    before: str, value: str, after: str, redactor: Redactor
+) -> None:
+    done = redactor.redact_text(before + value + after).text
+    assert done.startswith(f"{before}[REDACTED:")
+    assert done.endswith(f"]{after}")
