@@ -131,7 +131,7 @@ def _digest_by_level(key: bytes, body: Any) -> str:
 
 
 def storable(value: Any) -> Any:
-    """The same JSON value with what PostgreSQL cannot hold made visible: NUL as ␀, half a surrogate as �.
+    """The same JSON value with what PostgreSQL cannot hold made visible: NUL as ␀, half a surrogate as "?".
 
     One that is nested too deeply comes back as it is: the redactor withholds it whole.
     """
