@@ -269,8 +269,11 @@ class SealedRow(TenantOwned):
 
     @property
     def sealed_as(self) -> str:
-        """What the value belongs to within its tenant: it can be opened as nothing else."""
-        raise NotImplementedError
+        """What the value belongs to within its tenant: it can be opened as nothing else.
+
+        The row itself, unless it has a name that says so as well.
+        """
+        return f"{self._meta.model_name} {self.pk}"
 
 
 class TenantKey(SealedRow):
