@@ -28,11 +28,12 @@ def run_server(log: Path, in_child: Callable[[], None] | None = None) -> Iterato
     `in_child` is called in its process before daphne begins.
     """
     call_command("collectstatic", interactive=False, verbosity=0)
+    before = connections()
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         with serve(listener, log, in_child) as address:
             yield address
         # Its connections end a moment later: until then the database cannot be dropped.
-        eventually(is_database_ours_alone)
+        eventually(lambda: connections() <= before)
         connection.close()
 
 
@@ -77,14 +78,14 @@ def serve(
             process.wait(timeout=20)
 
 
-def is_database_ours_alone() -> bool:
-    """Whether nobody but this process is connected to the database of the test run."""
+def connections() -> set[int]:
+    """Who else is connected to the database of the test run."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
             " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
-        return bool(cursor.fetchone() == (0,))
+        return {pid for (pid,) in cursor.fetchall()}
 
 
 def _wait_until_it_answers(address: str, process: subprocess.Popen[bytes], log: Path) -> None:

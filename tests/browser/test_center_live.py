@@ -216,6 +216,8 @@ def test_what_i_looked_at_is_seen_and_the_rest_is_walked_through(page: Page, dem
     card(page, chat).locator(".row-peek").click()
     expect(page.locator("#center .peek")).to_be_visible()
     expect(card(page, chat)).not_to_have_attribute("data-unread", "")
+    other = ChatFactory(tenant=demo, owner=owner)
+    chats.end_chat(tenant_id=demo.pk, chat_id=other.pk, actor=WORKER)
     page.reload()
     expect(card(page, chat, "recent")).to_have_count(1)
     expect(card(page, chat)).not_to_have_attribute("data-unread", "")

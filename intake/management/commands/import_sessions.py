@@ -163,11 +163,15 @@ class _Bar:
 
     def __init__(self, size: int, files: int, *, is_shown: bool) -> None:
         is_terminal = sys.stdout.isatty() and sys.stderr.isatty()
-        self._bar = tqdm(
-            total=size, unit="B", unit_scale=True, disable=not (is_shown and is_terminal), leave=False
-        )
         self._files, self._done, self._begun = files, 0, 0
-        self._count()
+        self._bar = tqdm(
+            desc=self._counted(),
+            total=size,
+            unit="B",
+            unit_scale=True,
+            disable=not (is_shown and is_terminal),
+            leave=False,
+        )
 
     def __enter__(self) -> _Bar:
         return self
@@ -186,7 +190,10 @@ class _Bar:
         self._count()
 
     def _count(self) -> None:
-        self._bar.set_description(f"{self._done:,} of {self._files:,} files", refresh=False)
+        self._bar.set_description(self._counted(), refresh=False)
+
+    def _counted(self) -> str:
+        return f"{self._done:,} of {self._files:,} files"
 
 
 @contextmanager
