@@ -17,7 +17,10 @@ class Runtime(models.TextChoices):
 
 
 class Profile(TenantOwned):
-    """Where an agent runs, with which environment (secrets by name only) and within which limits."""
+    """Where an agent runs, with which environment (secrets by name only) and within which limits.
+
+    `max_output_kb` limits what a command may print.
+    """
 
     name = models.CharField(max_length=100)
     runtime = models.CharField(max_length=20, choices=Runtime)
@@ -26,6 +29,8 @@ class Profile(TenantOwned):
     env_secret_names = ArrayField(models.CharField(max_length=100), default=list, blank=True)
     max_turns = models.PositiveIntegerField(null=True, blank=True)
     max_minutes = models.PositiveIntegerField(null=True, blank=True)
+    max_memory_mb = models.PositiveIntegerField(null=True, blank=True)
+    max_output_kb = models.PositiveIntegerField(null=True, blank=True)
 
     objects = TenantQuerySet["Profile"].as_manager()
 

@@ -26,6 +26,8 @@ def create_profile(
     env_secret_names: Sequence[str] = (),
     max_turns: int | None = None,
     max_minutes: int | None = None,
+    max_memory_mb: int | None = None,
+    max_output_kb: int | None = None,
 ) -> Profile:
     """Where and with what an agent runs, redacted. ValidationError by field, also for an unknown secret."""
     known = set(Secret.objects.for_tenant(tenant_id).values_list("name", flat=True))
@@ -40,6 +42,8 @@ def create_profile(
         env_secret_names=list(env_secret_names),
         max_turns=max_turns,
         max_minutes=max_minutes,
+        max_memory_mb=max_memory_mb,
+        max_output_kb=max_output_kb,
     )
     return create_record(profile, actor=actor)
 

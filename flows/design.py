@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any, Self
 
 from django.core.exceptions import ValidationError
@@ -22,6 +23,7 @@ STEP_NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 TYPE_WORDS = {"string": "text", "number": "a number", "boolean": "true or false"}
 MAX_STEPS = 200
 MAX_RETRIES = 100
+MAX_BACKOFF_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,8 @@ class StepDesign:
     on_failure: str = OnFailure.STOP.value
     fallback_step: str = ""
     max_retries: int = 0
+    backoff_seconds: int = 1
+    artifacts: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,8 @@ class FlowDesign:
     run_mode: str = RunMode.INTERACTIVE.value
     max_turns: int | None = None
     max_minutes: int | None = None
+    repo_path: str = ""
+    wants_review: bool = False
     approver_ids: frozenset[uuid.UUID] = frozenset()
 
 
@@ -148,6 +154,19 @@ def _find_problems_of_step(step: StepDesign, others: set[str]) -> Iterator[str]:
         yield f"a step that is retried on failure needs 1 to {MAX_RETRIES} retries"
     if step.on_failure != OnFailure.RETRY and step.max_retries:
         yield "it has retries but is not retried on failure"
+    yield from _find_problems_of_work(step)
+
+
+def _find_problems_of_work(step: StepDesign) -> Iterator[str]:
+    if not 0 <= step.backoff_seconds <= MAX_BACKOFF_SECONDS:
+        yield f"it waits 0 to {MAX_BACKOFF_SECONDS} seconds before a retry"
+    for pattern in step.artifacts:
+        if (
+            not pattern.strip()
+            or PurePosixPath(pattern).is_absolute()
+            or ".." in PurePosixPath(pattern).parts
+        ):
+            yield f"“{pattern}” names no files inside of the run's folder"
 
 
 def read_values(parameters: Iterable[ParameterDesign], given: Mapping[str, JSON]) -> dict[str, JSON]:

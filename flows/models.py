@@ -39,6 +39,8 @@ class Flow(TenantOwned):
     """A template: ordered steps, typed parameters and defaults. `version` moves with each change of it.
 
     `approver_ids` are the members who may decide the checkpoints of its runs; empty: any member.
+    `repo_path` names a repository on the worker's machine of which a run gets a worktree; it may hold
+    expressions. With `wants_review` somebody looks at what a run in the background made before that is done.
     `parameters`: [{"name", "type": "string" | "number" | "boolean", "required", "default", "hidden"}].
     """
 
@@ -62,6 +64,8 @@ class Flow(TenantOwned):
     run_mode = models.CharField(max_length=12, choices=RunMode, default=RunMode.INTERACTIVE)
     max_turns = models.PositiveIntegerField(null=True, blank=True)
     max_minutes = models.PositiveIntegerField(null=True, blank=True)
+    repo_path = models.CharField(max_length=500, blank=True)
+    wants_review = models.BooleanField(default=False)
     approver_ids = ArrayField(models.UUIDField(), default=list, blank=True)
     archived_at = models.DateTimeField(null=True, blank=True)
 
@@ -83,7 +87,11 @@ class Flow(TenantOwned):
 
 
 class FlowStep(TenantOwned):
-    """One step of a flow. `position` counts from 1; a `checkpoint_message` asks a person before the step."""
+    """One step of a flow. `position` counts from 1; a `checkpoint_message` asks a person before the step.
+
+    `artifacts` are globs of the files, relative to the run's folder, that are kept when the step is done.
+    The wait before a retry is `backoff_seconds`, doubled with each further one.
+    """
 
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, db_index=False, related_name="steps")
     position = models.PositiveSmallIntegerField()
@@ -99,6 +107,8 @@ class FlowStep(TenantOwned):
     on_failure = models.CharField(max_length=10, choices=OnFailure, default=OnFailure.STOP)
     fallback_step = models.CharField(max_length=100, blank=True)
     max_retries = models.PositiveSmallIntegerField(default=0)
+    backoff_seconds = models.PositiveIntegerField(default=1)
+    artifacts = models.JSONField(default=list, blank=True)
 
     objects = TenantQuerySet["FlowStep"].as_manager()
 
@@ -196,6 +206,12 @@ class FlowRun(SessionModel):
             ),
             models.Index(fields=["tenant", "flow", "-changed_at"], name="flowrun_by_flow"),
             models.Index(
+                fields=["lease_expires_at", "id"],
+                include=["tenant"],
+                condition=Q(status__in=["pending", "running"]),
+                name="flowrun_to_claim",
+            ),
+            models.Index(
                 fields=["tenant", "is_folded", "-changed_at", "-id"],
                 include=["approver_ids"],
                 condition=Q(status="paused"),
@@ -221,7 +237,9 @@ class StepRun(TenantOwned):
         running -> completed | failed | cancelled;  pending, paused -> skipped | cancelled
 
     A step that was cut off by an interruption has failed; the run goes on with its next attempt.
-    `first_seq` is the number of the attempt's first entry in the run's transcript.
+    `first_seq` is the number of the attempt's first entry in the run's transcript. `fence` is the claim of
+    the run under which a worker took the attempt up; None: none has. `due_at` is when a retry may begin.
+    `was_cut_off`: its worker was lost in the middle of it.
     """
 
     run = models.ForeignKey(FlowRun, on_delete=models.PROTECT, db_index=False, related_name="step_runs")
@@ -235,6 +253,9 @@ class StepRun(TenantOwned):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     first_seq = models.PositiveIntegerField(null=True, blank=True)
+    fence = models.PositiveBigIntegerField(null=True, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True)
+    was_cut_off = models.BooleanField(default=False)
 
     objects = TenantQuerySet["StepRun"].as_manager()
 

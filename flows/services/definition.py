@@ -34,6 +34,8 @@ COLUMNS = (
     "run_mode",
     "max_turns",
     "max_minutes",
+    "repo_path",
+    "wants_review",
 )
 #: The fields of a step that people write freely, beside its parameters.
 STEP_TEXTS = ("name", "condition", "fallback_step", "checkpoint_message")
@@ -105,7 +107,8 @@ def read_design(flow: Flow) -> FlowDesign:
 
 
 def _read_step(step: FlowStep) -> StepDesign:
-    return StepDesign(**{field.name: getattr(step, field.name) for field in fields(StepDesign)})
+    values = {field.name: getattr(step, field.name) for field in fields(StepDesign)}
+    return StepDesign(**{**values, "artifacts": tuple(step.artifacts)})
 
 
 def _lock_flow(tenant_id: uuid.UUID, flow_id: uuid.UUID) -> Flow:
@@ -144,9 +147,11 @@ def _clean(tenant_id: uuid.UUID, design: FlowDesign) -> FlowDesign:
     texts: JSON = {
         "name": design.name.strip(),
         "description": design.description,
+        "repo_path": design.repo_path.strip(),
         "parameters": [parameter.to_json() for parameter in design.parameters],
         "steps": [
-            {name: getattr(step, name) for name in STEP_TEXTS} | {"parameters": dict(step.parameters)}
+            {name: getattr(step, name) for name in STEP_TEXTS}
+            | {"parameters": dict(step.parameters), "artifacts": list(step.artifacts)}
             for step in design.steps
         ],
     }
@@ -157,8 +162,12 @@ def _clean(tenant_id: uuid.UUID, design: FlowDesign) -> FlowDesign:
         design,
         name=clean["name"],
         description=clean["description"],
+        repo_path=clean["repo_path"],
         parameters=tuple(ParameterDesign.from_json(parameter) for parameter in clean["parameters"]),
-        steps=tuple(replace(step, **texts) for step, texts in zip(design.steps, clean["steps"], strict=True)),
+        steps=tuple(
+            replace(step, **{**texts, "artifacts": tuple(texts["artifacts"])})
+            for step, texts in zip(design.steps, clean["steps"], strict=True)
+        ),
     )
 
 

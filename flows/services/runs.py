@@ -38,6 +38,20 @@ __all__ = [
 ]
 
 
+#: What a run keeps of each profile that it works with.
+PROFILE_COLUMNS = (
+    "name",
+    "runtime",
+    "sandbox",
+    "model",
+    "env_secret_names",
+    "max_turns",
+    "max_minutes",
+    "max_memory_mb",
+    "max_output_kb",
+)
+
+
 @transaction.atomic
 def start_run(
     *,
@@ -141,6 +155,8 @@ def take_snapshot(flow: Flow) -> dict[str, Any]:
             "checkpoint_mode": flow.checkpoint_mode,
             "max_turns": flow.max_turns,
             "max_minutes": flow.max_minutes,
+            "repo_path": flow.repo_path,
+            "wants_review": flow.wants_review,
         },
         "steps": [_snapshot_step(step) for step in steps],
     }
@@ -159,6 +175,8 @@ def _snapshot_step(step: FlowStep) -> dict[str, Any]:
         "on_failure": step.on_failure,
         "fallback_step": step.fallback_step,
         "max_retries": step.max_retries,
+        "backoff_seconds": step.backoff_seconds,
+        "artifacts": step.artifacts,
     }
 
 
@@ -167,8 +185,7 @@ def _snapshot_skill(skill: Skill) -> dict[str, Any]:
 
 
 def _snapshot_profile(profile: Profile) -> dict[str, Any]:
-    names = ("name", "runtime", "sandbox", "model", "env_secret_names", "max_turns", "max_minutes")
-    return {"id": str(profile.pk), **{name: getattr(profile, name) for name in names}}
+    return {"id": str(profile.pk), **{name: getattr(profile, name) for name in PROFILE_COLUMNS}}
 
 
 def _make_step_runs(run: FlowRun) -> list[StepRun]:

@@ -1,0 +1,33 @@
+"""Runtimes: the ways in which work is done, one module each, found by the key of `agents.models.Runtime`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+
+from agents.runtimes.protocol import Limits, Outcome, Performance, Runtime, Stop, StopReason, Work
+
+__all__ = [
+    "Limits",
+    "Outcome",
+    "Performance",
+    "Runtime",
+    "RuntimeNotThere",
+    "Stop",
+    "StopReason",
+    "Work",
+    "get_runtime",
+]
+
+
+class RuntimeNotThere(Exception):
+    """This installation has no runtime of that key."""
+
+
+def get_runtime(key: str) -> Runtime:
+    """The runtime of this key; its module is loaded when it is first asked for. Raises `RuntimeNotThere`."""
+    name = f"{__name__}.{key}"
+    if not key.isidentifier() or key == "protocol" or find_spec(name) is None:
+        raise RuntimeNotThere(f"there is no runtime “{key}” in this installation")
+    runtime: Runtime = import_module(name).RUNTIME
+    return runtime
