@@ -22,16 +22,20 @@ from intake.writing import Run, Writer
 from workspace.actors import Actor
 from workspace.placement import Placement
 
-__all__ = ["DatabaseTroubleError", "FileOutcome", "FileReport", "Importer", "Progress"]
+__all__ = ["DatabaseTroubleError", "FileOutcome", "FileReport", "ImportStopped", "Importer", "Progress"]
 
 logger = logging.getLogger(__name__)
 
-#: Hears how many bytes of the file at hand have been dealt with, after each batch.
+#: Hears of each batch how many bytes of the file at hand are dealt with, in the transaction that stores it.
 type Progress = Callable[[int], None]
 
 
 class DatabaseTroubleError(Exception):
     """The database is away, full or busy, which is not the file's fault: import it again later."""
+
+
+class ImportStopped(Exception):
+    """Raised by whoever hears of the progress: the batch at hand is not kept, and nothing after it."""
 
 
 class Importer:
@@ -57,16 +61,17 @@ class Importer:
             return self.unreadable(path, error.strerror or "it could not be read")
         return self.import_source(source, progress)
 
-    def import_source(self, source: Source, progress: Progress | None = None) -> FileReport:
-        """Read one file into its sessions, a batch a transaction.
+    def import_source(
+        self, source: Source, progress: Progress | None = None, report: FileReport | None = None
+    ) -> FileReport:
+        """Read one file into its sessions, a batch a transaction; `report` sums up what earlier tries stored.
 
-        Never raises for what stands in the file, only DatabaseTroubleError. A file that fails is kept up to
-        the batch that failed.
+        Never raises for what stands in the file, only DatabaseTroubleError, and the ImportStopped of
+        `progress`. A file that fails is kept up to the batch that failed.
         """
-        report = FileReport(source.name)
-        for offset in self.steps(source, self.begin(source, report), report):
-            if progress is not None:
-                progress(offset)
+        report = report or FileReport(source.name)
+        for _ in self.steps(source, self.begin(source, report), report, progress):
+            pass
         return report
 
     def begin(self, source: Source, report: FileReport) -> Reading | None:
@@ -82,7 +87,9 @@ class Importer:
         report.format = found.key
         return Reading(source, found, now=self.clock())
 
-    def steps(self, source: Source, reading: Reading | None, report: FileReport) -> Iterator[int]:
+    def steps(
+        self, source: Source, reading: Reading | None, report: FileReport, progress: Progress | None = None
+    ) -> Iterator[int]:
         """Go on with a reading to the end of its source; yields the offset after each batch is committed.
 
         Raises as `import_source` does. After a failure, which the report tells, the reading is of no use.
@@ -94,13 +101,15 @@ class Importer:
         try:
             if source.path is not None:
                 reading.own_files.update(agent_files(source.path, self.agents))
-            writer = Writer(self.run, reading, report)
+            writer = Writer(self.run, reading, report, progress)
             for batch in reading.batches(source, now=self.clock()):
                 line = batch.line
                 for problem in batch.problems:
                     report.add_problem(problem)
                 writer.write(batch)
                 yield reading.offset
+        except ImportStopped:
+            raise
         except Exception as error:  # whatever a file holds, the next one is read
             if _is_trouble(error):
                 raise DatabaseTroubleError from error

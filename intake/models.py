@@ -99,7 +99,8 @@ class StagedFile(TenantOwned):
 
     `name` is the path below what was dropped, redacted. `digest` is an HMAC of the content with the tenant's
     key. `progress_bytes` counts what was received, then what was read. `report` is that of the import
-    (`FileReport`); neither it nor `reason` quotes the file.
+    (`FileReport`), and until that is done only what its tries have stored so far; neither it nor `reason`
+    quotes the file.
     """
 
     # Indexed alone: whoever deletes an upload looks for what hangs on it.

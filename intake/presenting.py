@@ -78,7 +78,7 @@ def present_files(files: Sequence[StagedFile], seat: Seat) -> list[FileRow]:
 
 
 def _present(file: StagedFile, seat: Seat, links: dict[str, SessionLink]) -> FileRow:
-    report: dict[str, Any] = file.report or {}
+    report = _report(file)
     label, tone, icon = OUTCOMES[report["outcome"]] if report else STATES[file.state]
     problems = tuple(report.get("problems", ()))
     if any(problem["severity"] == Severity.LOST for problem in problems):
@@ -102,6 +102,11 @@ def _present(file: StagedFile, seat: Seat, links: dict[str, SessionLink]) -> Fil
         can_retry="retry" in moves,
         can_delete="delete" in moves,
     )
+
+
+def _report(file: StagedFile) -> dict[str, Any]:
+    """What became of the file, empty until that is known."""
+    return file.report or {} if file.state == FileState.DONE else {}
 
 
 def may_manage(file: StagedFile, seat: Seat) -> bool:
@@ -130,7 +135,7 @@ def _session_keys(report: dict[str, Any]) -> list[str]:
 def _session_links(files: Iterable[StagedFile], seat: Seat) -> dict[str, SessionLink]:
     wanted: defaultdict[str, list[uuid.UUID]] = defaultdict(list)
     for file in files:
-        for key in _session_keys(file.report or {}):
+        for key in _session_keys(_report(file)):
             kind_key, _, session_id = key.partition(":")
             wanted[kind_key].append(uuid.UUID(session_id))
     links: dict[str, SessionLink] = {}

@@ -22,6 +22,10 @@ class FileOutcome(StrEnum):
     FAILED = "failed"
 
 
+#: The more became of any session of a file, the farther to the right.
+_ASCENDING = (FileOutcome.IGNORED, FileOutcome.UNCHANGED, FileOutcome.GROWN, FileOutcome.IMPORTED)
+
+
 @dataclass(slots=True)
 class FileReport:
     """What became of one file. `session` is KIND:ID, "" if it became none; `children` counts sub-agents.
@@ -47,6 +51,10 @@ class FileReport:
     def has_lost(self) -> bool:
         """Whether something of a recognised file is not in the result."""
         return self.outcome == FileOutcome.FAILED or any(p.severity == Severity.LOST for p in self.problems)
+
+    def add_outcome(self, outcome: FileOutcome) -> None:
+        """What became of one of its sessions. The most that became of any is said of the file."""
+        self.outcome = max(self.outcome, outcome, key=_ASCENDING.index)
 
     def add_problem(self, problem: Problem) -> None:
         if len(self.problems) < MOST_PROBLEMS or problem.severity == Severity.LOST:

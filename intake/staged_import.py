@@ -4,7 +4,8 @@
           -> "done", and the parts are gone
 
 Each arrow is a commit. Killed between two of them, a worker leaves a claim whose lease lapses; who comes next
-begins the file anew and adds what is not there yet, by its native ids.
+begins the file anew and adds what is not there yet, by its native ids. What a batch came to is added to
+the file's report by the transaction that stores it, so that the last try tells of all.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Least, Now
 
 from audit.services import record
-from intake.importing import DatabaseTroubleError, Importer
+from intake.importing import DatabaseTroubleError, Importer, ImportStopped
 from intake.models import FileState, StagedFile, StagedPart, Upload
 from intake.readers.side_files import AgentMeta, read_meta
 from intake.reports import FileOutcome, FileReport
@@ -49,7 +50,7 @@ MAX_REASON = 500
 MOST_PROBLEMS = 200
 
 
-class Superseded(Exception):
+class Superseded(ImportStopped):
     """The lease lapsed, and another worker may have the upload: this one leaves it alone."""
 
 
@@ -196,12 +197,14 @@ def _try(importer: Importer, claim: Claim, file: StagedFile) -> None:
 
 
 def _read(importer: Importer, claim: Claim, file: StagedFile) -> FileReport:
-    """The report of the import. Raises `TryFailed`."""
+    """The report of the import, by this try and those before it. Raises `TryFailed`."""
+    report = _stored_before(file)
 
-    def tell(offset: int) -> None:
-        """After each batch that was committed: stay, and say how far it is."""
+    def keep(offset: int) -> None:
+        """With each batch: only while the claim holds, how far it is and what it came to so far."""
         _renew(claim)
-        _files(file).update(progress_bytes=Least(F("size_bytes"), Value(offset)))
+        stored = {"outcome": report.outcome, "entries": report.entries, "redactions": report.redactions}
+        _files(file).update(progress_bytes=Least(F("size_bytes"), Value(offset)), report=stored)
 
     try:
         check_placement(claim.tenant_id, _placement(claim.upload))
@@ -218,12 +221,23 @@ def _read(importer: Importer, claim: Claim, file: StagedFile) -> FileReport:
     except (Unsealable, EOFError) as error:
         raise TryFailed(f"what was sealed cannot be opened: {error}") from None
     try:
-        report = importer.import_source(source, tell)
+        importer.import_source(source, keep, report)
     except DatabaseTroubleError:
         raise TryFailed("the database was away, full or busy") from None
     if report.outcome == FileOutcome.FAILED:
         raise TryFailed(report.problems[-1].reason)
     return report
+
+
+def _stored_before(file: StagedFile) -> FileReport:
+    """A report that begins with what earlier tries have stored."""
+    stored = file.report or {"outcome": FileOutcome.IGNORED, "entries": 0, "redactions": 0}
+    return FileReport(
+        file.name,
+        outcome=FileOutcome(stored["outcome"]),
+        entries=stored["entries"],
+        redactions=stored["redactions"],
+    )
 
 
 @transaction.atomic

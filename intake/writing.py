@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.db import connection, transaction
@@ -28,6 +29,12 @@ from workspace.placement import Placement
 
 __all__ = ["Run", "Writer"]
 
+_OUTCOMES = {
+    SyncOutcome.CREATED: FileOutcome.IMPORTED,
+    SyncOutcome.UPDATED: FileOutcome.GROWN,
+    SyncOutcome.UNCHANGED: FileOutcome.UNCHANGED,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -40,7 +47,7 @@ class Run:
 
 
 class Writer:
-    """Writes the batches of one reading and sums them up in a report.
+    """Writes the batches of one reading and sums them up in a report; `stored` ends each transaction.
 
     A row is written of all that was read so far. While the file goes on its status waits: it says that its
     records are being read. So each transaction leaves what is true, and those that a dead run did not get to
@@ -48,10 +55,15 @@ class Writer:
     it is, and only gets the entries that it lacks.
     """
 
-    def __init__(self, run: Run, reading: Reading, report: FileReport) -> None:
-        self.run, self.reading, self.report = run, reading, report
+    def __init__(
+        self,
+        run: Run,
+        reading: Reading,
+        report: FileReport,
+        stored: Callable[[int], None] | None = None,
+    ) -> None:
+        self.run, self.reading, self.report, self.stored = run, reading, report, stored
         self.source = reading.format.key
-        self._outcomes: set[SyncOutcome] = set()
         self._rows: dict[Key, ImportedSession] = {}
         self._summaries: dict[Key, SessionSummary] = {}
         self._is_last = False
@@ -77,6 +89,8 @@ class Writer:
                 for key in keys:
                     self._join_waiting(key)
                 self._conclude()
+            if self.stored is not None:
+                self.stored(self.reading.offset)
 
     def _is_unsettled(self, key: Key) -> bool:
         """Whether its row may say less than the file, now that all of that is read."""
@@ -147,7 +161,7 @@ class Writer:
         if not self._is_last:
             del self.reading.settled[key]
         self._remember(key, synced, hint, summary if is_latest else None)
-        self._outcomes.add(synced.outcome)
+        self.report.add_outcome(_OUTCOMES[synced.outcome])
         self.report.entries += synced.appended.added
         self.report.redactions += synced.appended.redactions
 
@@ -217,7 +231,7 @@ class Writer:
             parent_id=started.id if started.kind == "background_task" else None,
         )
         self.reading.told[by_call] = hint
-        self._outcomes.add(synced.outcome)
+        self.report.add_outcome(_OUTCOMES[synced.outcome])
         self._remember(key, synced, hint)
 
     def _join_waiting(self, key: Key) -> None:
@@ -246,7 +260,7 @@ class Writer:
                 prompt=started.prompt,
                 actor=self.run.actor,
             )
-            self._outcomes.add(outcome)
+            self.report.add_outcome(_OUTCOMES[outcome])
             if hint.call_id and row.call_id != (call_id := self._clean(hint.call_id)[0]):
                 row.call_id = call_id
                 row.save(update_fields=["call_id"])
@@ -380,9 +394,4 @@ class Writer:
             hints = (hint for hint in one.children if not hint.is_report)
             children |= {(one.session_id, hint.agent_id or f"call:{hint.call_id}") for hint in hints}
         report.children = len(children - {first})
-        if SyncOutcome.CREATED in self._outcomes:
-            report.outcome = FileOutcome.IMPORTED
-        elif SyncOutcome.UPDATED in self._outcomes:
-            report.outcome = FileOutcome.GROWN
-        else:
-            report.outcome = FileOutcome.UNCHANGED
+        report.add_outcome(FileOutcome.UNCHANGED)

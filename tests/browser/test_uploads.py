@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,8 @@ from django.db import connections
 from django.urls import reverse
 from playwright.sync_api import Page, Route, expect
 
-from chats.models import Chat
 from config.demo.stage import SLUG
-from intake.models import FileState, StagedFile, Upload
+from intake.models import FileState, ImportedSession, StagedFile, Upload
 from intake.staged_import import import_staged
 from intake.staging import PART_BYTES
 from tests.browser.visits import Visits
@@ -57,13 +57,21 @@ def page(visits: Visits, owner: User) -> Page:
     return visits.open(uploads(), owner)
 
 
-def test_files_are_chosen_sent_imported_and_linked(page: Page):
-    page.locator("#pick-files").set_input_files([PRESENT_DAY, Path(__file__)])
+@pytest.fixture
+def session_file(tmp_path: Path) -> Path:
+    """A session that no other test has imported: what they import stays with the demo."""
+    path = tmp_path / f"{uuid.uuid4()}.jsonl"
+    path.write_text(PRESENT_DAY.read_text().replace(PRESENT_DAY.stem, path.stem))
+    return path
+
+
+def test_files_are_chosen_sent_imported_and_linked(page: Page, session_file: Path):
+    page.locator("#pick-files").set_input_files([session_file, Path(__file__)])
     expect(page.locator("#uploads .upload-row")).to_have_count(2)
     expect(page.locator("#sending-summary")).to_have_text("2 of 2 files sent")
     expect(page.locator("#uploads")).to_contain_text("Waiting")
     in_thread(work)
-    row = page.locator("#uploads .upload-row", has_text=PRESENT_DAY.name)
+    row = page.locator("#uploads .upload-row", has_text=session_file.name)
     expect(row.locator(".status")).to_have_text("Imported")
     expect(page.locator("#uploads")).to_contain_text("no session of a format that is known")
     row.locator(".upload-session").click()
@@ -125,13 +133,13 @@ def test_a_refusal_is_shown_with_its_reason_and_can_be_sent_again(page: Page, tm
     expect(page.locator("#sending-summary")).to_have_text("1 of 1 files sent")
 
 
-def test_the_form_works_without_scripts(visits: Visits, owner: User):
+def test_the_form_works_without_scripts(visits: Visits, owner: User, session_file: Path):
     page = visits.open(uploads(), owner, java_script_enabled=False)
-    page.locator("#pick-files").set_input_files(PRESENT_DAY)
+    page.locator("#pick-files").set_input_files(session_file)
     page.get_by_role("button", name="Import", exact=True).click()
     expect(page.locator(".messages")).to_contain_text("1 file waits to be imported")
     in_thread(work)
-    assert Chat.objects.filter(title="Round prices half up").exists()
+    assert ImportedSession.objects.filter(native_id=session_file.stem, session_kind="chat").exists()
 
 
 def test_too_much_for_one_form_is_told(visits: Visits, owner: User, tmp_path: Path):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -77,6 +78,12 @@ def has_begun(tries: int, share: float = 0.0) -> bool:
     return begun.filter(progress_bytes__gte=F("size_bytes") * share).exists()
 
 
+def told() -> tuple[str, int]:
+    """What a person reads of the file."""
+    report = StagedFile.objects.get().report
+    return report["outcome"], report["entries"]
+
+
 @pytest.mark.parametrize("points", [(0.0, 0.1), (0.4, 0.7)], ids=["early", "late"])
 def test_a_worker_that_is_killed_loses_nothing_and_doubles_nothing(member, tmp_path, points):
     content = long_session()
@@ -96,6 +103,21 @@ def test_a_worker_that_is_killed_loses_nothing_and_doubles_nothing(member, tmp_p
     assert counts(member) == undisturbed(content, tmp_path / NAME)
     texts = TranscriptEntry.objects.for_tenant(member.tenant_id).values_list("native_id", flat=True)
     assert len(texts) == len(set(texts)) == 3000
+    assert told() == ("imported", 3000)
+
+
+def test_a_worker_that_is_killed_when_all_is_stored_leaves_what_it_did_in_the_report(member, tmp_path):
+    stage(member, {NAME: long_session()})
+    with run_worker(tmp_path / "worker.log") as worker, transaction.atomic():
+        list(StagedPart.objects.select_for_update())  # it cannot say that it is done
+        eventually(lambda: has_begun(1, 1.0), seconds=60)
+        worker.kill()
+    assert counts(member)["TranscriptEntry"] == 3000
+    lapse()
+    assert resend_staged() == 1
+    with run_worker(tmp_path / "worker.log"):
+        eventually(lambda: StagedFile.objects.filter(state=FileState.DONE).exists(), seconds=60)
+    assert told() == ("imported", 3000)
 
 
 def test_a_job_that_nobody_has_taken_outlives_the_broker(member, tmp_path):

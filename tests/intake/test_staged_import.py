@@ -139,7 +139,7 @@ def test_two_workers_do_not_take_the_same_upload(member):
     assert work(upload) == 1
 
 
-def test_a_worker_whose_lease_has_lapsed_says_nothing_of_the_file_any_more(member, monkeypatch):
+def test_a_worker_whose_lease_has_lapsed_keeps_and_says_nothing_any_more(member, monkeypatch):
     """Another one takes the upload over while the first is at it."""
     upload = stage(member, {PRESENT_DAY.name: TEXT})
     real = staging.open_part
@@ -152,6 +152,7 @@ def test_a_worker_whose_lease_has_lapsed_says_nothing_of_the_file_any_more(membe
     assert work(upload) == 0
     assert StagedFile.objects.get().state == FileState.IMPORTING
     assert StagedPart.objects.exists()
+    assert not Chat.objects.exists()
 
 
 def test_a_file_that_fails_three_times_is_set_aside_with_its_reason(member, sent):
