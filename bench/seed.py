@@ -263,6 +263,7 @@ def _lines(
             "origin": next(draw.origins),
             "status": status,
             "changed_at": changed_at,
+            "touched_at": changed_at,
             "is_folded": rng.random() < shape.folded,
             "has_redactions": number % 40 == 0,
         }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import ExpressionWrapper, F, Q, Value
-from django.db.models.functions import Concat, Lower
+from django.db.models.functions import Concat, Lower, Now
 
 from workspace.tenancy import TenantOwned
 
@@ -32,8 +32,9 @@ class Origin(models.TextChoices):
 class SessionModel(TenantOwned):
     """The columns that every kind has, of exactly the same types, so that the lens can read them as one list.
 
-    `changed_at` is the last activity of the work. `version` moves on status, waiting reason, parameters or
-    checkpoint, never on progress. `is_folded`: shown under another session unless its kind is asked for.
+    `changed_at` is the last activity of the work. `touched_at` is when the row was last written, whatever was
+    written: a trigger keeps it. `version` moves on status, waiting reason, parameters or checkpoint, never on
+    progress. `is_folded`: shown under another session unless its kind is asked for.
     `has_redactions`: its transcript holds a replaced credential; `audit.surfacing` sets it.
     Each kind adds `status` and `is_open` (`open_field`): whether the status is one that a live session has.
     `evidence` is the reason of the present status as `[{"label", "text", "at"}]`.
@@ -54,6 +55,7 @@ class SessionModel(TenantOwned):
         "workspace.Plan", on_delete=models.PROTECT, null=True, blank=True, db_index=False, related_name="+"
     )
     changed_at = models.DateTimeField()
+    touched_at = models.DateTimeField(db_default=Now(), editable=False)
     error = models.CharField(max_length=500, blank=True)
     repo = models.CharField(max_length=300, blank=True)
     origin = models.CharField(max_length=20, choices=Origin, default=Origin.WEB)

@@ -23,6 +23,8 @@ class Tenant(models.Model):
     `quiet_after_minutes`: a chat whose last message is at least this old is no longer live.
     `end_chats_after_minutes`: one in which nothing has happened for this long is ended; None for never.
     A suspended tenant's pages answer 404 to all its members.
+    `rows_outdated_at`: when what many sessions show at once was last changed (the name of an initiative, a
+    plan or a member, `quiet_after_minutes`); triggers keep it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -31,6 +33,7 @@ class Tenant(models.Model):
     quiet_after_minutes = models.PositiveSmallIntegerField(default=30)
     end_chats_after_minutes = models.PositiveIntegerField(null=True, blank=True)
     suspended_at = models.DateTimeField(null=True, blank=True)
+    rows_outdated_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -50,6 +50,21 @@ def test_the_checks_find_nothing(kind: SessionKind) -> None:
 
 
 @each_kind
+def test_any_write_of_a_row_moves_the_time_at_which_it_was_touched(kind: SessionKind, scene: Scene) -> None:
+    """A kind whose migrations lack the trigger would have changes that no page finds."""
+    session = scene.add(kind, status=next(iter(kind.statuses)))
+    row = kind.model.objects.filter(pk=session.pk)
+    times = [row.get().touched_at]
+    row.update(title="Another")
+    times.append(row.get().touched_at)
+    stale = row.get()
+    stale.touched_at = times[0]
+    stale.save()
+    times.append(row.get().touched_at)
+    assert times == sorted(set(times))
+
+
+@each_kind
 def test_live_in_python_is_live_in_the_database(kind: SessionKind, rows: Scene) -> None:
     for moment in MOMENTS:
         live = set(kind.model.objects.filter(kind.live_q(moment)).values_list("pk", flat=True))
