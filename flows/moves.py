@@ -9,11 +9,12 @@ from typing import Any
 
 from audit.entries import JSON, EntryKind, NewEntry, RunFacts
 from audit.moves import Move, Moves, allowed_moves, check_move, lock_session, save_move
+from audit.presenting import format_arguments
 from audit.services import append_entries, record
-from flows.models import FlowRun, RunStatus, StepRun, StepStatus
+from flows.models import FlowRun, RunMode, RunStatus, StepRun, StepStatus
 from sessions_app.kinds import IllegalMove
 from tasks.models import TaskStatus, WaitingOn
-from tasks.services import mirror_source
+from tasks.services import mirror_progress, mirror_source
 from workspace.actors import Actor
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "add_attempt",
     "find_current_step",
     "lock_run",
+    "mirror_run",
+    "mirror_step",
     "move_step",
     "record_step",
     "save_run",
@@ -122,7 +125,21 @@ def save_run(
         fields={**lease, **(fields or {})},
         entry_seq=entry_seq,
     )
+    if run.run_mode == RunMode.BACKGROUND:
+        mirror_run(run, actor=actor, now=now)
+
+
+def mirror_run(run: FlowRun, *, actor: Actor, now: datetime, turn_count: int | None = None) -> None:
+    """Bring the task that carries a locked run to the run's state; `turn_count` where it is not known there.
+
+    What a completed run made stands on the task, and somebody looks at it first if its flow asks for that.
+    """
     status, waiting_on = AS_TASK[run.status]
+    result = ""
+    if run.status == RunStatus.COMPLETED:
+        result = _result_of(run)
+        if run.snapshot["flow"].get("wants_review"):
+            status, waiting_on = TaskStatus.WAITING, WaitingOn.REVIEW
     mirror_source(
         tenant_id=run.tenant_id,
         source_kind=KIND,
@@ -131,9 +148,36 @@ def save_run(
         waiting_on=waiting_on,
         reason=(run.checkpoint_message or run.error) if waiting_on else "",
         error="" if waiting_on else run.error,
+        result=result,
+        turn_count=turn_count,
+        substate=_sub_step(run, find_current_step(run)) if run.status == RunStatus.RUNNING else "",
         actor=actor,
         now=now,
     )
+
+
+def mirror_step(run: FlowRun, *, now: datetime, step: StepRun | None = None, turns: int = 0) -> None:
+    """Tell the task that carries a locked run, if one does, of a step that began or of further turns."""
+    if run.run_mode == RunMode.BACKGROUND:
+        mirror_progress(
+            tenant_id=run.tenant_id,
+            source_kind=KIND,
+            source_id=run.pk,
+            turns=turns,
+            substate=_sub_step(run, step) if step else None,
+            now=now,
+        )
+
+
+def _sub_step(run: FlowRun, step: StepRun) -> str:
+    return f"Step {step.position} of {run.step_count}: {step.name}"
+
+
+def _result_of(run: FlowRun) -> str:
+    """What the last step that was done gave back, as people read it."""
+    done = StepRun.objects.for_tenant(run.tenant_id).filter(run=run, status=StepStatus.COMPLETED)
+    last = done.order_by("-position", "-attempt").values_list("result", flat=True).first()
+    return format_arguments(last) if isinstance(last, dict | list) else str(last or "")
 
 
 def find_current_step(run: FlowRun) -> StepRun:

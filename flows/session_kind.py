@@ -12,9 +12,10 @@ from django.db.models import Q
 from audit.looking import decision_on, last_output, open_call
 from flows import services
 from flows.access import can_control, can_decide
-from flows.models import LIVE, LIVE_STATUSES, FlowRun, RunStatus
+from flows.models import LIVE, LIVE_STATUSES, FlowRun, RunMode, RunStatus
 from flows.moves import KIND, MOVES
 from flows.peeking import peek_at_checkpoint
+from flows.services.background import CAN_GO
 from sessions_app.kinds import (
     ANY_MEMBER,
     Action,
@@ -50,6 +51,7 @@ DECISIONS = [
 CONTROLS = [
     RESUME,
     Action("retry", "Retry", is_primary=True),
+    Action("background", "To background"),
     Action("cancel", "Cancel run", is_danger=True, confirm="Cancel this run? Its open steps end with it."),
 ]
 #: The services behind the actions, and the sentence that says what was done.
@@ -138,7 +140,7 @@ class FlowRunKind(SessionKind):
             *(DECISIONS if can_decide(obj, member) else []),
             *(CONTROLS if can_control(obj, member) else []),
         ]
-        return [action for action in allowed if obj.status in MOVES[action.name].sources]
+        return [action for action in allowed if _is_open_to(action.name, obj)]
 
     def perform(
         self,
@@ -164,9 +166,18 @@ class FlowRunKind(SessionKind):
         elif name == "cancel":
             services.cancel_run(**run)
             done = "Cancelled: the run has ended."
+        elif name == "background":
+            services.send_to_background(**run)
+            done = "Sent to the background: a task stands for it in the list from now on."
         else:
             raise ValueError(f"a flow run has no action {name!r}")
         return done
+
+
+def _is_open_to(name: str, run: FlowRun) -> bool:
+    if name == "background":
+        return run.run_mode != RunMode.BACKGROUND and run.status in CAN_GO
+    return run.status in MOVES[name].sources
 
 
 register(FlowRunKind())

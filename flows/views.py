@@ -14,9 +14,11 @@ from django.views.decorators.http import require_safe
 from audit.pages import Fact, find_session, render_session_page, session_context
 from audit.presenting import format_arguments
 from flows.models import Artifact, FlowRun, RunStatus, StepRun, StepStatus
+from flows.moves import KIND
 from flows.peeking import peek_at_checkpoint
 from sessions_app.kinds import Action
 from sessions_app.registry import get_kind
+from tasks.queries import carriers_of
 from workspace.access import MemberRequest, for_members
 
 #: The actions that the checkpoint's card offers; the others stand in the page's head.
@@ -73,9 +75,17 @@ def run_detail(request: MemberRequest, run_id: uuid.UUID) -> HttpResponse:
             "steps": list(_steps(run, url)),
             "checkpoint": _checkpoint(run, decisions),
             "artifacts": list(_artifacts(run, request.seat.tenant.slug)),
+            "related": list(_carriers(run, request.seat.tenant.slug)),
         }
 
     return render_session_page(request, "flows/run_detail.html", build)
+
+
+def _carriers(run: FlowRun, slug: str) -> Iterator[dict[str, str]]:
+    """The task that stands for a run in the background."""
+    kind = get_kind("background_task")
+    for task in carriers_of(run.tenant_id, KIND, run.pk)[:1]:
+        yield {"label": f"Carried by: {task.title}", "url": kind.url(task, slug), "icon": kind.icon}
 
 
 def _steps(run: FlowRun, url: str) -> Iterator[StepView]:

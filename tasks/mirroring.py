@@ -12,11 +12,12 @@ from audit.headlines import make_headline
 from audit.moves import Move, save_progress
 from audit.services import redact
 from tasks.models import BackgroundTask, TaskStatus, WaitingOn
-from tasks.saving import lock_task, save_task
+from tasks.queries import carriers_of
+from tasks.saving import LockedTask, lock_task, save_task
 from tasks.states import ENDED, KIND, WAITING_FOR
 from workspace.actors import Actor
 
-__all__ = ["mirror_source"]
+__all__ = ["mirror_progress", "mirror_source"]
 
 _ANY = [*(status for status in TaskStatus if status != TaskStatus.WAITING), *WAITING_FOR.values()]
 
@@ -33,6 +34,7 @@ def mirror_source(
     error: str = "",
     result: str = "",
     turn_count: int | None = None,
+    substate: str = "",
     actor: Actor,
     now: datetime | None = None,
 ) -> BackgroundTask | None:
@@ -42,14 +44,10 @@ def mirror_source(
     says its state in a task's words: `waiting_on` goes with `TaskStatus.WAITING` alone. What is the same
     already changes nothing. Every state may follow every other, since the source has its own table.
     """
-    carriers = BackgroundTask.objects.for_tenant(tenant_id).filter(
-        source_kind=source_kind, source_id=source_id, is_carrier=True
-    )
-    carrier_id = carriers.order_by("-created_at", "-pk").values_list("pk", flat=True).first()
-    if carrier_id is None:
-        return None
     now = now or timezone.now()
-    locked = lock_task(tenant_id, carrier_id)
+    locked = _lock_carrier(tenant_id, source_kind, source_id)
+    if locked is None:
+        return None
     task = locked.task
     fields = {
         "waiting_on": waiting_on or "",
@@ -57,9 +55,11 @@ def mirror_source(
         "error": make_headline(tenant_id, error),
         "result": redact(tenant_id=tenant_id, text=result) or task.result,
     }
-    progress = {} if turn_count in (None, task.turn_count) else {"turn_count": turn_count}
+    progress: dict[str, object] = {"substate": make_headline(tenant_id, substate)[:200]}
+    if turn_count is not None:
+        progress["turn_count"] = turn_count
     if task.status == status and all(getattr(task, name) == value for name, value in fields.items()):
-        if progress:
+        if any(getattr(task, name) != value for name, value in progress.items()):
             save_progress(task, kind=KIND, now=now, fields=progress)
         return task
     return save_task(
@@ -71,6 +71,34 @@ def mirror_source(
         fields={**fields, **progress, **_times(task, status, waiting_on, now)},
         moves={"mirror": Move.of(_ANY, status)},
     )
+
+
+@transaction.atomic
+def mirror_progress(
+    *,
+    tenant_id: uuid.UUID,
+    source_kind: str,
+    source_id: uuid.UUID,
+    turns: int = 0,
+    substate: str | None = None,
+    now: datetime | None = None,
+) -> None:
+    """What the source has done since: so many further turns, and the sub-step that it is at, if it is given.
+
+    Moves no version, writes no audit entry. Nothing happens where no task carries the source.
+    """
+    locked = _lock_carrier(tenant_id, source_kind, source_id)
+    if locked is None:
+        return
+    fields: dict[str, object] = {"turn_count": locked.task.turn_count + turns}
+    if substate is not None:
+        fields["substate"] = make_headline(tenant_id, substate)[:200]
+    save_progress(locked.task, kind=KIND, now=now or timezone.now(), fields=fields)
+
+
+def _lock_carrier(tenant_id: uuid.UUID, source_kind: str, source_id: uuid.UUID) -> LockedTask | None:
+    carrier_id = carriers_of(tenant_id, source_kind, source_id).values_list("pk", flat=True).first()
+    return lock_task(tenant_id, carrier_id) if carrier_id else None
 
 
 def _times(

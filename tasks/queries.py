@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from tasks.models import BackgroundTask
 
-__all__ = ["MAX_SHOWN", "children_of", "started_by", "title_of"]
+__all__ = ["MAX_SHOWN", "carriers_of", "children_of", "started_by", "title_of"]
 
 #: A page lists at most this many sub-agents; the roll-up counts all of them.
 MAX_SHOWN = 200
@@ -24,6 +24,14 @@ def started_by(*, tenant_id: uuid.UUID, kind: str, session_id: uuid.UUID) -> Que
     """The tasks that another session started, by the calls of its transcript."""
     rows = BackgroundTask.objects.for_tenant(tenant_id).filter(source_kind=kind, source_id=session_id)
     return _with_names(rows).order_by("created_at")[:MAX_SHOWN]
+
+
+def carriers_of(tenant_id: uuid.UUID, source_kind: str, source_id: uuid.UUID) -> QuerySet[BackgroundTask]:
+    """The tasks that carry or carried this source, the newest first: that one follows it."""
+    rows = BackgroundTask.objects.for_tenant(tenant_id).filter(
+        source_kind=source_kind, source_id=source_id, is_carrier=True
+    )
+    return rows.order_by("-created_at", "-pk")
 
 
 def title_of(tenant_id: uuid.UUID, task_id: uuid.UUID) -> str:

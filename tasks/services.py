@@ -24,7 +24,7 @@ from sessions_app.kinds import IllegalMove
 from tasks.creating import ChildSpec, Source, create_task, insert_child
 from tasks.deciding import accept, decide_approval, dismiss, send_back
 from tasks.importing import ImportedTask, sync_imported_task
-from tasks.mirroring import mirror_source
+from tasks.mirroring import mirror_progress, mirror_source
 from tasks.models import LIVE_STATUSES, BackgroundTask, WaitingOn
 from tasks.saving import count_child, lock_children, lock_task, save_task, settle, write_line
 from tasks.states import KIND, moves_of
@@ -44,6 +44,7 @@ __all__ = [
     "fail",
     "fan_out",
     "mark_unknown",
+    "mirror_progress",
     "mirror_source",
     "record_progress",
     "resume",

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from audit.pages import Fact, find_session, render_session_page, session_context
 from audit.rendering import render_prose
 from audit.transcripts import seq_of
-from sessions_app.kinds import Action, Moment, SessionRow
+from sessions_app.kinds import Action, Moment, SessionKind, SessionRow
 from sessions_app.registry import get_kind
 from tasks.models import BackgroundTask, TaskStatus, WaitingOn
 from tasks.queries import children_of, started_by
@@ -45,14 +45,16 @@ def task_detail(request: MemberRequest, task_id: uuid.UUID) -> HttpResponse:
         calls = {child.source_call_id: (child.title, kind.url(child, slug)) for child in started}
         context = session_context(request, kind, task, extra_facts=list(_facts(task)), children=calls)
         review = _review(task, [action for action in context["actions"] if action.name in DECISIONS])
-        if review:
-            context["actions"] = [a for a in context["actions"] if a not in review["decisions"]]
+        asked = _asked_by_source(kind, task, context["actions"])
+        if card := review or asked:
+            context["actions"] = [a for a in context["actions"] if a not in card["decisions"]]
         return {
             **context,
             "prompt": render_prose(task.prompt, level=3),
             "result": render_prose(task.result, level=3),
             "sub_step": task.substate,
             "review": review,
+            "asked": asked,
             "children": list(_tree(task, request.seat)) if task.child_count else [],
             "children_summary": f"{task.child_done_count} of {task.child_count} done",
             "related": _related(task, request.seat),
@@ -81,6 +83,18 @@ def _review(task: BackgroundTask, decisions: list[Action]) -> dict[str, Any] | N
     }
 
 
+def _asked_by_source(kind: SessionKind, task: BackgroundTask, actions: list[Action]) -> dict[str, Any] | None:
+    """What the session that this task carries asks, with all that its decision is bound to."""
+    if not task.is_carrier or task.waiting_on != WaitingOn.APPROVAL:
+        return None
+    return {
+        "peek": kind.peek(task),
+        "decisions": [action for action in actions if action.is_primary or action.wants_comment],
+        "comment_label": "Comment",
+        "waiting_text": "Waiting for somebody who may decide.",
+    }
+
+
 def _tree(task: BackgroundTask, seat: Seat, level: int = 1) -> Iterator[Node]:
     """Depth first; one query for each task that has sub-agents of its own."""
     kind, moment = get_kind("background_task"), Moment.of(seat.tenant, timezone.now())
@@ -96,7 +110,8 @@ def _related(task: BackgroundTask, seat: Seat) -> list[dict[str, str]]:
     if task.parent_id:
         links.append(_link("Part of", "background_task", task.parent_id, seat))
     if task.source_id and (task.source_kind, task.source_id) != ("background_task", task.parent_id):
-        links.append(_link("Started by", task.source_kind, task.source_id, seat, task.source_entry_id))
+        words = "Carries" if task.is_carrier else "Started by"
+        links.append(_link(words, task.source_kind, task.source_id, seat, task.source_entry_id))
     return [link for link in links if link]
 
 

@@ -4,6 +4,7 @@ Each service is one transaction: the rows, the transcript's line, the audit entr
 the announcement. An illegal move raises `IllegalMove`, a stale one `StaleVersion`, and changes nothing.
 """
 
+from flows.services.background import send_to_background
 from flows.services.decisions import AlreadyDecided, approve_checkpoint, reject_checkpoint, skip_checkpoint
 from flows.services.definition import archive_flow, create_flow, read_design, update_flow
 from flows.services.runs import (
@@ -47,6 +48,7 @@ __all__ = [
     "resume_run",
     "retry_run",
     "see_checkpoint",
+    "send_to_background",
     "skip_checkpoint",
     "skip_step",
     "start_run",

@@ -21,6 +21,7 @@ from audit.services import record, redact, redact_value
 from flows.design import ParameterDesign, read_values
 from flows.models import Flow, FlowRun, FlowStep, RunMode, StepRun, StepStatus
 from flows.moves import KIND, MOVES, add_attempt, find_current_step, lock_run, move_step, save_run, write_line
+from flows.services.background import carry_run
 from sessions_app.kinds import IllegalMove, Origin
 from sessions_app.live import announce
 from workspace.actors import Actor
@@ -98,11 +99,14 @@ def start_run(
         snapshot=snapshot,
         parameters=redact_value(tenant_id=tenant_id, value=values),
         run_mode=run_mode or flow.run_mode,
+        is_folded=(run_mode or flow.run_mode) == RunMode.BACKGROUND,
         step_count=len(snapshot["steps"]),
         approver_ids=flow.approver_ids,
     )
     StepRun.objects.bulk_create(_make_step_runs(run))
     _tell_of_start(run, actor, now, values, RunFacts(origin=origin, repo=repo))
+    if run.run_mode == RunMode.BACKGROUND:
+        carry_run(run, actor=actor, now=now)
     return run
 
 

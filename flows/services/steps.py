@@ -15,18 +15,20 @@ from audit.headlines import make_headline
 from audit.imports import Delivery, append_delivery
 from audit.moves import allowed_moves, lock_session, save_progress
 from audit.services import Appended, content_hash, redact, redact_value
-from flows.models import FlowRun, RunStatus, StepRun, StepStatus
+from flows.models import FlowRun, RunMode, RunStatus, StepRun, StepStatus
 from flows.moves import (
     KIND,
     MOVES,
     find_current_step,
     lock_run,
+    mirror_step,
     move_step,
     record_step,
     save_run,
     step_data,
     write_line,
 )
+from flows.services.background import count_turns
 from sessions_app.kinds import IllegalMove
 from workspace.actors import Actor
 
@@ -56,6 +58,7 @@ def start_step(
     step = find_current_step(run)
     move_step(step, "start", {"started_at": now, "parameters": _clean_arguments(run, step, arguments)})
     seq = write_step_start(run, step, now)
+    mirror_step(run, now=now, step=step)
     record_step(step, run=run, actor=actor, action="start_step", before=StepStatus.PENDING, entry_seq=seq)
     save_progress(run, kind=KIND, now=now, fields={})
     return step
@@ -102,6 +105,8 @@ def add_entries(
     attempt = find_current_step(run).attempt
     entries = (replace(entry, attempt=attempt) for entry in delivery.entries)
     appended = append_delivery(tenant_id, (KIND, run.pk), replace(delivery, entries=entries))
+    if run.run_mode == RunMode.BACKGROUND:
+        mirror_step(run, now=now, turns=count_turns(run, appended))
     save_progress(run, kind=KIND, now=now, fields={})
     return appended
 

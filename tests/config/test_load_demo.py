@@ -62,7 +62,7 @@ def state_after(entry: AuditEntry, waiting_on: str) -> tuple[str, str]:
 def test_there_are_sessions_of_every_kind(demo):
     assert demo.is_new
     assert demo.sessions.keys() == KINDS.keys()
-    assert 40 <= sum(demo.sessions.values()) <= 60
+    assert 40 <= sum(demo.sessions.values()) <= 65
     assert min(demo.sessions.values()) >= 15
 
 
@@ -77,6 +77,8 @@ def test_every_status_of_a_kind_is_there_and_both_bands(key, now):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_status_was_reached_by_legal_moves_that_are_on_record(kind):
     for session in sessions_of(kind):
+        if getattr(session, "is_carrier", False):
+            continue  # it makes the moves of its source
         first, *later = moves_of(kind, session)
         assert first.changes["status"][0] is None
         status, waiting_on = state_after(first, "")

@@ -15,7 +15,6 @@ from flows.moves import AS_TASK, KIND
 from sessions_app.kinds import StaleVersion
 from sessions_app.registry import get_kind
 from tasks.models import BackgroundTask
-from tasks.services import Source, create_task
 from tests.flows.test_moves import CALLS
 from tests.flows.worlds import World, steps_of
 from workspace.actors import Actor
@@ -23,17 +22,17 @@ from workspace.actors import Actor
 
 @pytest.fixture
 def carried(world: World) -> tuple[FlowRun, BackgroundTask]:
-    run = world.start()
-    task = create_task(
-        tenant_id=world.tenant.pk,
-        placement=world.place(),
-        title=run.title,
-        actor=world.actor,
-        source=Source(kind=KIND, id=run.pk),
-        is_carrier=True,
-        now=world.tick(),
-    )
-    return run, task
+    run = world.start(run_mode="background")
+    return run, carrier_of(run)
+
+
+def carrier_of(run: FlowRun) -> BackgroundTask:
+    return BackgroundTask.objects.get(source_kind=KIND, source_id=run.pk, is_carrier=True)
+
+
+def state_of(task: BackgroundTask) -> tuple[str, str, str]:
+    task.refresh_from_db()
+    return task.state, task.error, task.waiting_reason
 
 
 def test_every_status_of_a_run_has_its_words_of_a_task():
@@ -100,15 +99,8 @@ def test_a_run_is_cancelled_through_a_carrier_that_has_moved_on(world, carried):
 @pytest.mark.django_db(transaction=True)
 def test_a_run_that_moves_on_just_as_its_carrier_is_looked_at_is_not_approved_unseen():
     world = World()
-    run = world.start()
-    task = create_task(
-        tenant_id=world.tenant.pk,
-        placement=world.place(),
-        title=run.title,
-        actor=world.actor,
-        source=Source(kind=KIND, id=run.pk),
-        is_carrier=True,
-    )
+    run = world.start(run_mode="background")
+    task = carrier_of(run)
     world.call(services.begin_run, run)
     world.call(services.pause_at_checkpoint, run)
     task.refresh_from_db()

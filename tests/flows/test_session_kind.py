@@ -96,14 +96,17 @@ def test_the_row_offers_review_or_resume(kind):
     }
 
 
+DECISIONS = ["approve", "skip", "reject"]
+
+
 @pytest.mark.parametrize(
     ("status", "owner", "teammate"),
     [
-        ("pending", ["cancel"], []),
-        ("running", ["cancel"], []),
-        ("paused", ["approve", "skip", "reject", "cancel"], ["approve", "skip", "reject"]),
-        ("blocked", ["resume", "cancel"], []),
-        ("interrupted", ["resume", "cancel"], []),
+        ("pending", ["background", "cancel"], []),
+        ("running", ["background", "cancel"], []),
+        ("paused", [*DECISIONS, "background", "cancel"], DECISIONS),
+        ("blocked", ["resume", "background", "cancel"], []),
+        ("interrupted", ["resume", "background", "cancel"], []),
         ("failed", ["retry"], []),
         ("completed", [], []),
         ("rejected", [], []),
@@ -123,8 +126,8 @@ def test_only_named_approvers_decide(kind, world):
     world.name_approver(world.teammate)
     run = world.run_that_is(RunStatus.PENDING)
     run.status = RunStatus.PAUSED
-    assert names(kind, run, world.teammate) == ["approve", "skip", "reject"]
-    assert names(kind, run, world.owner) == names(kind, run, world.admin) == ["cancel"]
+    assert names(kind, run, world.teammate) == DECISIONS
+    assert names(kind, run, world.owner) == names(kind, run, world.admin) == ["background", "cancel"]
 
 
 @pytest.mark.parametrize(
