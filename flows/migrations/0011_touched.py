@@ -7,7 +7,7 @@ TRIGGER = "CREATE TRIGGER touch BEFORE UPDATE ON flows_flowrun FOR EACH ROW EXEC
 
 
 class Migration(migrations.Migration):
-    dependencies = [("flows", "0008_what_is_awaited"), ("workspace", "0007_touched_rows")]
+    dependencies = [("flows", "0010_runs_to_claim"), ("workspace", "0007_touched_rows")]
 
     operations = [
         migrations.AddField(
