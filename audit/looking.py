@@ -13,12 +13,14 @@ from audit.presenting import argument_line
 from audit.transcripts import find_transcript, receipts_of
 from sessions_app.kinds import Evidence, Peek
 
-__all__ = ["decision_on", "last_output", "open_call"]
+__all__ = ["decision_on", "last_output", "newest_lines", "open_call"]
 
 #: How much of one entry is shown, and how many calls may be open at once and still be found.
 MOST_CHARACTERS = 4_000
 MOST_OPEN = 20
 
+#: The kinds of entries that hold what is said or printed.
+SAYING = {EntryKind.MESSAGE.value, EntryKind.TOOL_RESULT.value}
 TITLES = {EntryKind.MESSAGE: "Last message", EntryKind.ERROR: "Error", EntryKind.STATUS: "Last event"}
 
 
@@ -37,6 +39,21 @@ def last_output(tenant_id: uuid.UUID, session: tuple[str, uuid.UUID]) -> Peek | 
     is_cut = len(entry.text) > MOST_CHARACTERS
     text = entry.text[:MOST_CHARACTERS].rstrip() + " …" if is_cut else entry.text
     return Peek(TITLES[EntryKind(entry.kind)], text, entry.occurred_at or entry.created_at)
+
+
+def newest_lines(tenant_id: uuid.UUID, session: tuple[str, uuid.UUID], *, since: int, count: int) -> str:
+    """The last lines of what was said or printed at or after entry `since`; "" where nothing was.
+
+    Reads a few entries, however many there are.
+    """
+    transcript = find_transcript(tenant_id, session)
+    if transcript is None:
+        return ""
+    entries = _entries(transcript).filter(seq__gte=since).order_by("-seq")
+    newest = entries.values_list("kind", "text")[:MOST_OPEN]
+    texts = [text for kind, text in newest if kind in SAYING and text.strip()]
+    lines = "\n".join(text[-MOST_CHARACTERS:].rstrip("\n") for text in reversed(texts)).splitlines()
+    return "\n".join(lines[-count:])
 
 
 def open_call(tenant_id: uuid.UUID, session: tuple[str, uuid.UUID]) -> list[Evidence]:

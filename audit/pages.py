@@ -94,6 +94,7 @@ class TranscriptPage:
     entries: Sequence[EntryView]
     first: int
     last: int
+    total: int
     total_label: str
     older_url: str
     newer_url: str
@@ -220,6 +221,7 @@ def _transcript_page(
         entries=present_entries(window.entries, window.results, links=links, target=asked.at),
         first=window.first_seq,
         last=window.last_seq,
+        total=transcript.entry_count,
         total_label=number_format(transcript.entry_count, force_grouping=True),
         older_url=to(before=window.older_from) if window.has_older else "",
         newer_url=to(after=window.newer_from) if window.has_newer else "",

@@ -1,14 +1,15 @@
 from django.urls import path
 
-from flows import views
+from flows import artifacts, views
 
 app_name = "flows"
 
+RUN = "w/<slug:workspace>/flow-runs/<uuid:run_id>/"
+ARTIFACT = f"{RUN}artifacts/<uuid:artifact_id>/"
+
 urlpatterns = [
-    path("w/<slug:workspace>/flow-runs/<uuid:run_id>/", views.run_detail, name="run-detail"),
-    path(
-        "w/<slug:workspace>/flow-runs/<uuid:run_id>/artifacts/<uuid:artifact_id>/",
-        views.artifact_download,
-        name="artifact-download",
-    ),
+    path(RUN, views.run_detail, name="run-detail"),
+    path(ARTIFACT, artifacts.artifact_download, name="artifact-download"),
+    path(f"{ARTIFACT}preview/", artifacts.artifact_preview, name="artifact-preview"),
+    path(f"{ARTIFACT}image/", artifacts.artifact_image, name="artifact-image"),
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
@@ -99,6 +100,14 @@ def artifact_of_run(world: World) -> dict[str, Any]:
         is_scanned=True,
     )
     return {"workspace": "acme", "run_id": run.pk, "artifact_id": artifact.pk}
+
+
+def image_of_run(world: World) -> dict[str, Any]:
+    where = artifact_of_run(world)
+    artifact = Artifact.objects.get(pk=where["artifact_id"])
+    artifact.content_type = "image/png"
+    artifact.file.save("dot.png", ContentFile(b"\x89PNG\r\n\x1a\n"))
+    return where
 
 
 def ends_a_chat(world: World) -> dict[str, Any]:
@@ -195,6 +204,8 @@ ROUTES: dict[str, Route] = {
     "chats:chat-detail": Route(in_workspace(chat_id=lambda world: world.make(ChatFactory).pk)),
     "flows:run-detail": Route(in_workspace(run_id=lambda world: world.make(FlowRunFactory).pk)),
     "flows:artifact-download": Route(artifact_of_run),
+    "flows:artifact-preview": Route(artifact_of_run),
+    "flows:artifact-image": Route(image_of_run),
     "intake:upload-list": Route(in_workspace()),
     "intake:file-detail": Route(staged_file()),
     "intake:upload-form": Route(in_workspace(), method="post", owner=302, teammate=302, viewer=403),

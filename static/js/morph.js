@@ -7,7 +7,8 @@ export function parse(html) {
   return template.content.firstElementChild;
 }
 
-const kindOf = (node) => node.nodeType + node.nodeName + (node.getAttribute?.("class")?.split(" ")[0] ?? "");
+const kindOf = (node) =>
+  `${node.nodeType}${node.nodeName}${node.id ? `#${node.id}` : ""}.${node.getAttribute?.("class")?.split(" ")[0] ?? ""}`;
 
 export function morph(from, to) {
   for (const { name, value } of to.attributes) if (from.getAttribute(name) !== value) from.setAttribute(name, value);

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from django.core.files.base import ContentFile
 from django.test import Client
 
+from audit.entries import EntryKind, NewEntry
+from audit.imports import Delivery
 from flows import services
-from flows.models import Artifact, RunStatus
+from flows.models import RunStatus
 from tests.flows.worlds import World
 
 
@@ -37,37 +37,26 @@ def test_a_retried_step_counts_its_retries_and_shows_its_last_attempt(world, cli
     world.call(services.retry_run, run)
     page = page_of(world, run, client)
     step = page.partition('id="step-1"')[2].partition("</li>")[0]
-    assert "1 retry" in step
-    assert "exit code 2" not in step
+    now, _, earlier = step.partition("Earlier attempt")
+    assert "1 retry" in now
+    assert "exit code 2" not in now
+    assert "Attempt 1" in earlier
+    assert "exit code 2" in earlier
+
+
+def test_a_step_at_work_shows_the_end_of_what_it_prints(world, client):
+    run = world.run_that_is(RunStatus.RUNNING)
+    said = [
+        NewEntry(kind=EntryKind.TOOL_RESULT, native_id=f"line-{number}", text=f"line {number}\n")
+        for number in range(9)
+    ]
+    services.add_entries(tenant_id=world.tenant.pk, run_id=run.pk, delivery=Delivery(entries=said))
+    step = page_of(world, run, client).partition('id="step-1"')[2].partition("</li>")[0]
+    assert "line 8" in step
+    assert "line 2" not in step
 
 
 def test_the_parameters_of_a_run_stand_apart_from_what_is_known_of_every_session(world, client):
     page = page_of(world, world.start(), client)
     parameters = page.partition("<h2>Parameters</h2>")[2].partition("</dl>")[0]
     assert "<dt>environment</dt><dd>staging</dd>" in parameters
-
-
-@pytest.mark.parametrize("is_file", [False, True])
-def test_an_artifact_comes_as_a_file_of_its_name_that_no_browser_shows(
-    world, client, is_file, settings, tmp_path
-):
-    settings.MEDIA_ROOT = tmp_path
-    run = world.start()
-    artifact = Artifact(
-        tenant=world.tenant,
-        run=run,
-        name="Übersicht.html",
-        content_type="text/html",
-        size_bytes=9,
-        is_scanned=True,
-    )
-    if is_file:
-        artifact.file.save("x.html", ContentFile("<b>hi</b>"), save=False)
-    else:
-        artifact.text = "<b>hi</b>"
-    artifact.save()
-    client.force_login(world.owner.user)
-    answer = client.get(f"/w/{world.tenant.slug}/flow-runs/{run.pk}/artifacts/{artifact.pk}/")
-    assert answer.getvalue() == b"<b>hi</b>"
-    assert answer.headers["Content-Type"] == "application/octet-stream"
-    assert answer.headers["Content-Disposition"] == "attachment; filename*=utf-8''%C3%9Cbersicht.html"

@@ -1,0 +1,169 @@
+// A session's page follows its session: what `live.js` hears of it makes the page read itself anew and change in
+// place. What the reader is at stays as it is until they have left it. docs/live.md says why each rule is there.
+import { $, $$, announce } from "./dom.js";
+import { morph } from "./morph.js";
+
+const MIN_PAUSE_MS = 700; // between two readings
+const SHARE = 10; // a page reads for at most a tenth of the time
+const NEAR_PX = 120; // so near its end somebody follows the transcript
+const MOST_ENTRIES = 500; // what has scrolled by is kept up to here
+
+const key = $(".record-head[data-session]")?.dataset.session;
+let timer = 0;
+let isReading = false;
+let isBehind = false; // something was heard of while a reading was under way
+let pauseMs = MIN_PAUSE_MS;
+let waiting = null; // a reading of which a part could not be shown yet
+
+const transcript = () => $("#transcript");
+const isEnded = (list) => Boolean(list) && !list.dataset.newer && !list.dataset.filtered;
+const entries = (root) => $$(".entries > .entry", root);
+
+function address() {
+  const url = new URL(location.href);
+  url.hash = "";
+  // Whoever stands at the end of a transcript follows it; any other window stays what it is.
+  if (isEnded(transcript())) url.search = "?latest=1";
+  return url;
+}
+
+function readSoon() {
+  isBehind = true;
+  if (isReading || timer || document.hidden) return;
+  timer = setTimeout(read, pauseMs);
+  pauseMs = Math.max(pauseMs, MIN_PAUSE_MS);
+}
+
+async function read() {
+  timer = 0;
+  isReading = true;
+  isBehind = false;
+  const asked = performance.now();
+  try {
+    const answer = await fetch(address(), { headers: { "X-Live-Page": "1" } });
+    if (answer.status === 404) announce("This session is not there any more.");
+    else if (answer.ok && !answer.redirected) apply(new DOMParser().parseFromString(await answer.text(), "text/html"));
+  } catch {
+    isBehind = true; // the socket will say when the server is there again
+  }
+  isReading = false;
+  pauseMs = Math.max(MIN_PAUSE_MS, SHARE * (performance.now() - asked));
+  if (isBehind && navigator.onLine) readSoon();
+}
+
+// ---- Showing what was read
+const isTyping = (part) => Boolean(part?.contains(document.activeElement));
+
+// A form may not become another one under the pointer of somebody who is about to send it.
+function isEngaged(part) {
+  return $("form", part) !== null && (isTyping(part) || part.matches(":hover") || $("details.confirm[open]", part) !== null);
+}
+
+function apply(page) {
+  waiting = null;
+  say(page);
+  for (const selector of [".record-head", ".record-aside"]) change($(selector), $(selector, page), page);
+  const main = $(".record-main");
+  let after = null;
+  for (const fresh of $(".record-main", page)?.children ?? []) {
+    const part = document.getElementById(fresh.id);
+    if (!part) {
+      const made = document.importNode(fresh, true);
+      if (after) after.after(made);
+      else main.prepend(made);
+      after = made;
+    } else {
+      if (fresh.id === "transcript") follow(part, fresh);
+      else change(part, fresh, page);
+      after = part;
+    }
+  }
+  for (const part of [...main.children]) {
+    if (page.getElementById(part.id)) continue;
+    if (isEngaged(part)) hold(part, page);
+    else part.remove();
+  }
+  document.title = page.title;
+}
+
+function change(part, fresh, page) {
+  if (!part || !fresh) return;
+  if (isEngaged(part)) {
+    hold(part, page, hashOf(part) !== hashOf(fresh));
+    return;
+  }
+  part.removeAttribute("data-stale");
+  morph(part, document.importNode(fresh, true));
+}
+
+const hashOf = (part) => $$("input[name=version], input[name=content_hash]", part).map((input) => input.value).join();
+
+function hold(part, page, isStale = true) {
+  waiting = page;
+  part.toggleAttribute("data-stale", isStale);
+}
+
+function say(page) {
+  const [old, fresh] = [$(".record-head"), $(".record-head", page)];
+  const words = (head) => $(".status", head)?.textContent.trim().split(/\s+/, 1)[0];
+  if (fresh && old.dataset.tone !== fresh.dataset.tone) announce(`${$("h1", fresh).textContent}: ${words(fresh)}`);
+}
+
+// ---- The transcript
+function follow(list, fresh) {
+  if (!isEnded(list)) {
+    const count = Number(fresh.dataset.total) - Number(list.dataset.total);
+    if (count > 0) offer(`${count} new ${count === 1 ? "entry" : "entries"}`);
+    return;
+  }
+  if (isTyping($(".transcript-search", list))) return;
+  const isNear = list.getBoundingClientRect().bottom - innerHeight < NEAR_PX;
+  const known = new Set(entries(list).map((entry) => entry.id));
+  const later = document.importNode(fresh, true);
+  keepEarlier(list, later);
+  const count = entries(later).filter((entry) => !known.has(entry.id)).length;
+  if (!isNear) for (const entry of entries(later)) entry.removeAttribute("data-target");
+  morph(list, later);
+  if (!count) return;
+  if (isNear) list.scrollIntoView({ block: "end" });
+  else offer(`${count} new ${count === 1 ? "entry" : "entries"}`);
+}
+
+// What stands on the page already is not taken from under the reader because the window has moved on.
+function keepEarlier(list, later) {
+  const common = entries(later).find((entry) => document.getElementById(entry.id));
+  const earlier = [];
+  for (let node = common && document.getElementById(common.id).previousElementSibling; node; node = node.previousElementSibling) {
+    earlier.unshift(node.cloneNode(true));
+  }
+  if (!earlier.length || earlier.length > MOST_ENTRIES) return;
+  while (common.previousElementSibling) common.previousElementSibling.remove();
+  common.before(...earlier);
+}
+
+function offer(text) {
+  const pill = $("#page-pill");
+  if (!pill) return;
+  pill.hidden = false;
+  pill.textContent = text;
+}
+
+function goToLatest() {
+  $("#page-pill").hidden = true;
+  const list = transcript();
+  if (isEnded(list)) list.scrollIntoView({ block: "end" });
+  else location.assign(`${location.pathname}?latest=1#transcript`);
+}
+
+// ---- Hearing
+if (key) {
+  document.addEventListener("live:frame", ({ detail }) => {
+    if (detail.ops.some((op) => op.id === key)) readSoon();
+  });
+  for (const name of ["ready", "resync"]) document.addEventListener(`live:${name}`, readSoon);
+  document.addEventListener("visibilitychange", () => !document.hidden && isBehind && readSoon());
+  for (const name of ["pointerout", "focusout"]) {
+    document.addEventListener(name, () => waiting && setTimeout(() => waiting && apply(waiting), 100));
+  }
+  $("#page-pill")?.addEventListener("click", goToLatest);
+}
