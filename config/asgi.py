@@ -6,12 +6,14 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from django.conf import settings
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-# Only here: a request's thread ends with it, so connections are shared through a pool.
-os.environ.setdefault("DATABASE_POOL_SIZE", "16")
+if not settings.configured:
+    # Only here: a request's thread ends with it, so connections are shared through a pool.
+    os.environ.setdefault("DATABASE_POOL_SIZE", "16")
 
 from channels.routing import ProtocolTypeRouter
-from django.conf import settings
 from django.core.asgi import get_asgi_application
 from servestatic import ServeStaticASGI
 

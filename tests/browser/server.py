@@ -19,6 +19,8 @@ from config.environment import BASE_DIR, read_database_url
 from tests.config.processes import eventually
 
 READY_SECONDS = 60
+#: What PostgreSQL knows the connections of the web parts by that run now: they keep some while they live.
+_running: set[str] = set()
 
 
 @contextmanager
@@ -28,12 +30,11 @@ def run_server(log: Path, in_child: Callable[[], None] | None = None) -> Iterato
     `in_child` is called in its process before daphne begins.
     """
     call_command("collectstatic", interactive=False, verbosity=0)
-    before = connections()
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         with serve(listener, log, in_child) as address:
             yield address
         # Its connections end a moment later: until then the database cannot be dropped.
-        eventually(lambda: connections() <= before)
+        eventually(is_database_ours_alone)
         connection.close()
 
 
@@ -45,6 +46,7 @@ def serve(
     name = quote(str(connection.settings_dict["NAME"]))
     database_url = urlsplit(read_database_url())._replace(path=f"/{name}").geturl()
     descriptor = listener.fileno()
+    name_there = f"web part under test at {listener.getsockname()[1]}"
     with log.open("ab") as output:
         process = subprocess.Popen(
             [
@@ -56,6 +58,7 @@ def serve(
                 **os.environ,
                 "DJANGO_SETTINGS_MODULE": "config.settings_test",
                 "DATABASE_URL": database_url,
+                "PGAPPNAME": name_there,
                 **environment,
             },
             pass_fds=[descriptor],
@@ -64,11 +67,13 @@ def serve(
             stdout=output,
             stderr=subprocess.STDOUT,
         )
+    _running.add(name_there)
     try:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         _wait_until_it_answers(address, process, log)
         yield address
     finally:
+        _running.discard(name_there)
         process.terminate()
         try:
             process.wait(timeout=5)
@@ -78,14 +83,16 @@ def serve(
             process.wait(timeout=20)
 
 
-def connections() -> set[int]:
-    """Who else is connected to the database of the test run."""
+def is_database_ours_alone() -> bool:
+    """Whether nobody is connected to the database of the test run but we and web parts that run."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
             " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            " AND application_name <> ALL (%s)",
+            [list(_running)],
         )
-        return {pid for (pid,) in cursor.fetchall()}
+        return bool(cursor.fetchone() == (0,))
 
 
 def _wait_until_it_answers(address: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.browser.server import connections
+from tests.browser.server import is_database_ours_alone
 from tests.config.processes import eventually
 from tests.factories.workspace import MembershipFactory
 from workspace.models import Membership
@@ -13,7 +13,6 @@ from workspace.models import Membership
 @pytest.fixture
 def member(transactional_db: None) -> Iterator[Membership]:
     """Somebody with a workspace; rows are committed, as the web part reads them from threads of its own."""
-    before = connections()
     yield MembershipFactory()
     # Those threads give their connections back when their work is done.
-    eventually(lambda: connections() <= before)
+    eventually(is_database_ours_alone)
