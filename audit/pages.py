@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.formats import number_format
 
 from audit.models import DecisionReceipt, Outcome, Transcript
-from audit.presenting import EntryView, Links, present_entries
+from audit.presenting import EntryView, Links, format_arguments, present_entries
 from audit.reverse_index import names_in
 from audit.transcripts import Only, Window, find_transcript, read_window, receipts_of
 from sessions_app.kinds import Moment, SessionKind, SessionModel
@@ -84,6 +84,7 @@ class ReceiptView:
     at: datetime
     content_hash: str
     comment: str
+    edits: Sequence[tuple[str, str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +264,10 @@ def _present_receipt(receipt: DecisionReceipt) -> ReceiptView:
         at=receipt.created_at,
         content_hash=receipt.content_hash,
         comment=receipt.comment,
+        edits=[
+            (name, format_arguments(before), format_arguments(after))
+            for name, (before, after) in receipt.seen.get("edits", {}).items()
+        ],
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
+from django.urls import reverse
 
 from audit.looking import decision_on, last_output, open_call
 from flows import services
@@ -39,6 +41,7 @@ REVIEW = Action("review", "Review", is_primary=True)
 RESUME = Action("resume", "Resume", is_primary=True)
 DECISIONS = [
     Action("approve", "Approve", is_primary=True),
+    Action("edit", "Edit and approve"),
     Action("skip", "Skip step", wants_comment=True),
     Action(
         "reject",
@@ -140,7 +143,9 @@ class FlowRunKind(SessionKind):
             *(DECISIONS if can_decide(obj, member) else []),
             *(CONTROLS if can_control(obj, member) else []),
         ]
-        return [action for action in allowed if _is_open_to(action.name, obj)]
+        offered = [action for action in allowed if _is_open_to(action.name, obj)]
+        link = reverse("flows:checkpoint-edit", args=[member.tenant.slug, obj.pk])
+        return [replace(action, link=link) if action.name == "edit" else action for action in offered]
 
     def perform(
         self,
@@ -175,6 +180,8 @@ class FlowRunKind(SessionKind):
 
 
 def _is_open_to(name: str, run: FlowRun) -> bool:
+    if name == "edit":
+        return run.status == RunStatus.PAUSED
     if name == "background":
         return run.run_mode != RunMode.BACKGROUND and run.status in CAN_GO
     return run.status in MOVES[name].sources

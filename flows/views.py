@@ -21,7 +21,7 @@ from tasks.queries import carriers_of
 from workspace.access import MemberRequest, for_members
 
 #: The actions that the checkpoint's card offers; the others stand in the page's head.
-DECISIONS = {"approve", "skip", "reject"}
+DECISIONS = {"approve", "edit", "skip", "reject"}
 
 
 @require_safe

@@ -207,7 +207,8 @@ def _authorise(kind: SessionKind, obj: Any, name: str, version: int, request: Me
     Raises PermissionDenied, or `StaleVersion` where the session has moved on, so that the person hears what
     changed and not that they may not.
     """
-    offered = {action.name for action in kind.actions(obj, request.seat.membership)}
+    actions = kind.actions(obj, request.seat.membership)
+    offered = {action.name for action in actions if not action.link}
     if name in offered:
         return
     if obj.version != version and request.seat.can_run:

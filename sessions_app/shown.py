@@ -25,7 +25,8 @@ class Evidence:
 class Action:
     """What a member may do to a session now. The same name is posted back and authorised again.
 
-    `confirm` is asked before it is done; `wants_comment`: a field for text, called `comment_label`.
+    `confirm` is asked before it is done; `wants_comment`: a field for text, called `comment_label`. `link` is
+    the address of a page where it is done: such an action is offered as a link and not posted.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Action:
     wants_comment: bool = False
     confirm: str = ""
     comment_label: str = "Comment"
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)

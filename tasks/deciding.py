@@ -13,6 +13,7 @@ from audit.entries import EntryKind
 from audit.models import Outcome
 from audit.moves import check_move
 from audit.services import content_hash, record_decision, redact
+from sessions_app.kinds import StaleVersion
 from tasks.models import BackgroundTask, WaitingOn
 from tasks.saving import LockedTask, lock_task, save_task, write_line
 from tasks.states import KIND, WAITING_FOR, moves_of
@@ -28,12 +29,14 @@ def accept(
     task_id: uuid.UUID,
     actor: Actor,
     seen_version: int,
+    seen_hash: str | None = None,
     comment: str = "",
     now: datetime | None = None,
 ) -> BackgroundTask:
     """waiting on a review -> completed. Raises ValueError unless a member decides.
 
-    `seen_version` is that of the page the decision was taken on; `StaleVersion` says that it has moved on.
+    `seen_version` is that of the page the decision was taken on, `seen_hash` the hash of what it showed;
+    `StaleVersion` says that the task has moved on, or that something else stands there.
     """
     return _decide(
         lock_task(tenant_id, task_id),
@@ -43,6 +46,7 @@ def accept(
         comment=comment,
         now=now or timezone.now(),
         seen_version=seen_version,
+        seen_hash=seen_hash,
         rule=f"{actor.name} accepted the result.",
     )
 
@@ -103,6 +107,7 @@ def dismiss(
     comment: str = "",
     now: datetime | None = None,
     seen_version: int | None = None,
+    seen_hash: str | None = None,
 ) -> BackgroundTask:
     """waiting on a review, ended, unknown -> dismissed. In a review it is the decision against the result."""
     now = now or timezone.now()
@@ -118,6 +123,7 @@ def dismiss(
         comment=comment,
         now=now,
         seen_version=seen_version,
+        seen_hash=seen_hash,
         rule=rule,
     )
 
@@ -149,17 +155,24 @@ def _decide(
     now: datetime,
     seen_version: int | None,
     rule: str,
+    seen_hash: str | None = None,
 ) -> BackgroundTask:
     task = locked.task
     check_move(task, moves=moves_of(task), move=move, seen_version=seen_version)
     if actor.user_id is None:
         raise ValueError(f"{move} is for a member to decide, not for {actor.name}")
+    seen = describe_decision(task)
+    if seen_hash and seen_hash != content_hash(seen):
+        subject = f"background task “{task.title}”"
+        raise StaleVersion(
+            subject=subject, seen=seen_version or task.version, current=task.version, status=task.state
+        )
     record_decision(
         tenant_id=task.tenant_id,
         session=(KIND, task.pk),
         subject=task.waiting_reason or task.title,
         outcome=outcome,
-        seen=describe_decision(task),
+        seen=seen,
         decided_by_id=actor.user_id,
         comment=redact(tenant_id=task.tenant_id, text=comment),
     )

@@ -22,7 +22,7 @@ from audit.moves import allowed_moves, check_move, save_progress
 from audit.services import redact
 from sessions_app.kinds import IllegalMove
 from tasks.creating import ChildSpec, Source, create_task, insert_child
-from tasks.deciding import accept, decide_approval, dismiss, send_back
+from tasks.deciding import accept, decide_approval, describe_decision, dismiss, send_back
 from tasks.importing import ImportedTask, sync_imported_task
 from tasks.mirroring import mirror_progress, mirror_source
 from tasks.models import LIVE_STATUSES, BackgroundTask, WaitingOn
@@ -40,6 +40,7 @@ __all__ = [
     "complete",
     "create_task",
     "decide_approval",
+    "describe_decision",
     "dismiss",
     "fail",
     "fan_out",

@@ -15,6 +15,7 @@ from django.db.models import Q
 
 from audit.looking import decision_on, last_output, open_call
 from audit.moves import lock_session
+from audit.services import content_hash as hash_of
 from sessions_app.kinds import (
     ANY_MEMBER,
     Action,
@@ -130,7 +131,12 @@ class BackgroundTaskKind(SessionKind):
     def peek(self, obj: BackgroundTask) -> Peek:
         """Of a carrier, what its source shows; of a review, the result that is to be accepted."""
         if obj.state == IN_REVIEW:
-            return Peek("Waiting for a review", obj.result or obj.waiting_reason, obj.waiting_since)
+            return Peek(
+                "Waiting for a review",
+                obj.result or obj.waiting_reason,
+                obj.waiting_since,
+                content_hash=hash_of(services.describe_decision(obj)),
+            )
         found = _find_source(obj) if obj.is_carrier else None
         if found:
             return found[0].peek(found[1])
@@ -182,10 +188,10 @@ class BackgroundTaskKind(SessionKind):
             )
         key: dict[str, Any] = {"tenant_id": tenant_id, "task_id": session_id, "actor": actor}
         if name == "accept":
-            services.accept(**key, comment=comment, seen_version=version)
+            services.accept(**key, comment=comment, seen_version=version, seen_hash=content_hash or None)
             return "Accepted: the task is complete."
         if name == "dismiss":
-            services.dismiss(**key, comment=comment, seen_version=version)
+            services.dismiss(**key, comment=comment, seen_version=version, seen_hash=content_hash or None)
             return "Dismissed."
         if name == "cancel":
             services.cancel(**key)

@@ -11,9 +11,11 @@ from django.views.decorators.http import require_safe
 
 from audit.pages import Fact, find_session, render_session_page, session_context
 from audit.rendering import render_prose
+from audit.services import content_hash
 from audit.transcripts import seq_of
 from sessions_app.kinds import Action, Moment, SessionKind, SessionRow
 from sessions_app.registry import get_kind
+from tasks.deciding import describe_decision
 from tasks.models import BackgroundTask, TaskStatus, WaitingOn
 from tasks.queries import children_of, started_by
 from workspace.access import MemberRequest, Seat, for_members
@@ -77,6 +79,7 @@ def _review(task: BackgroundTask, decisions: list[Action]) -> dict[str, Any] | N
     return {
         "asked_at": task.waiting_since,
         "summary": render_prose(task.result or task.waiting_reason, level=3),
+        "content_hash": content_hash(describe_decision(task)),
         "decisions": decisions,
         "comment_label": "Comment",
         "waiting_text": "Waiting for somebody who may review it.",
@@ -89,7 +92,9 @@ def _asked_by_source(kind: SessionKind, task: BackgroundTask, actions: list[Acti
         return None
     return {
         "peek": kind.peek(task),
-        "decisions": [action for action in actions if action.is_primary or action.wants_comment],
+        "decisions": [
+            action for action in actions if action.is_primary or action.wants_comment or action.link
+        ],
         "comment_label": "Comment",
         "waiting_text": "Waiting for somebody who may decide.",
     }

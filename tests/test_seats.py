@@ -203,6 +203,9 @@ ROUTES: dict[str, Route] = {
     "tasks:task-detail": Route(in_workspace(task_id=lambda world: world.make(BackgroundTaskFactory).pk)),
     "chats:chat-detail": Route(in_workspace(chat_id=lambda world: world.make(ChatFactory).pk)),
     "flows:run-detail": Route(in_workspace(run_id=lambda world: world.make(FlowRunFactory).pk)),
+    "flows:checkpoint-edit": Route(
+        in_workspace(run_id=lambda world: world.make(FlowRunFactory, paused=True).pk), viewer=403
+    ),
     "flows:artifact-download": Route(artifact_of_run),
     "flows:artifact-preview": Route(artifact_of_run),
     "flows:artifact-image": Route(image_of_run),
@@ -221,6 +224,8 @@ ROUTES: dict[str, Route] = {
     ),
     "intake:file-delete": Route(staged_file(), method="post", owner=302, teammate=403, viewer=403),
 }
+#: Pages that show a form and take it.
+FORMS = {"flows:checkpoint-edit"}
 #: The operator's admin has tests of its own, for all of its pages.
 ELSEWHERE = {"admin"}
 
@@ -290,8 +295,8 @@ def test_ids_of_another_workspace_are_not_found_in_ones_own(world, route):
 
 @pytest.mark.parametrize("route", [name for name, entry in ROUTES.items() if entry.method == "get"])
 def test_pages_that_are_read_take_no_post(world, route):
-    if route.startswith("workspace:sign-in"):
-        pytest.skip("sign-in pages take a POST")
+    if route.startswith("workspace:sign-in") or route in FORMS:
+        pytest.skip("the page of a form takes its POST")
     client = Client()
     client.force_login(world.owner)
     assert client.post(reverse(route, kwargs=ROUTES[route].kwargs(world))).status_code == 405

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.utils import timezone
 
@@ -15,7 +16,7 @@ from audit.entries import JSON, EntryKind
 from audit.headlines import HEADLINE_LENGTH, make_headline
 from audit.models import DecisionReceipt, Outcome
 from audit.moves import check_move, lock_session
-from audit.services import content_hash, record_decision, redact
+from audit.services import content_hash, record_decision, redact, redact_value
 from flows.models import FlowRun, RunStatus, StepRun
 from flows.moves import KIND, MOVES, find_current_step, move_step, save_run, step_data, write_line
 from flows.services.runs import cancel_open_steps, complete_locked_run
@@ -57,17 +58,44 @@ def approve_checkpoint(
     seen_version: int,
     seen_hash: str | None = None,
     comment: str = "",
+    arguments: Mapping[str, JSON] | None = None,
     now: datetime | None = None,
 ) -> FlowRun:
-    """The step that was asked about is at work. See `_begin_decision` for what is refused."""
+    """The step that was asked about is at work, with other `arguments` if some are given that differ.
+
+    See `_begin_decision` for what is refused. Raises ValidationError by name for an argument that the step
+    does not take. The receipt of an edited step holds each changed argument as it was seen and as it was
+    approved, under one hash; the approval holds for this attempt alone.
+    """
     now = now or timezone.now()
     decision = _begin_decision(tenant_id, run_id, actor, "approve", seen_version, seen_hash)
-    move_step(decision.step, "approve", {"started_at": now})
-    seq = _keep_decision(decision, Outcome.APPROVED, actor, comment, now)
-    write_step_start(decision.run, decision.step, now)
-    rule = f"{actor.name} approved step {decision.step.position} “{decision.step.name}”."
-    _move(decision, "approve", actor, now, seq, rule)
-    return decision.run
+    run, step = decision.run, decision.step
+    edits = _find_edits(step, redact_value(tenant_id=tenant_id, value=dict(arguments or {})))
+    outcome = Outcome.EDITED if edits else Outcome.APPROVED
+    if edits:
+        decision = replace(decision, seen={**decision.seen, "edits": dict(edits)})
+    approved = {**step.parameters, **{name: after for name, (_, after) in edits.items()}}
+    move_step(step, "approve", {"started_at": now, "parameters": approved})
+    seq = _keep_decision(decision, outcome, actor, comment, now)
+    write_step_start(run, step, now)
+    verb = f"changed {', '.join(edits)} and approved" if edits else "approved"
+    _move(decision, "approve", actor, now, seq, f"{actor.name} {verb} step {step.position} “{step.name}”.")
+    return run
+
+
+def _find_edits(step: StepRun, arguments: Mapping[str, JSON]) -> dict[str, list[JSON]]:
+    """[before, after] of each argument that differs from what the step has."""
+    unknown = arguments.keys() - step.parameters.keys()
+    if unknown:
+        takes = ", ".join(step.parameters) or "none"
+        raise ValidationError(
+            {name: f"step “{step.name}” has no parameter “{name}”; it takes {takes}" for name in unknown}
+        )
+    return {
+        name: [step.parameters[name], value]
+        for name, value in arguments.items()
+        if content_hash(value) != content_hash(step.parameters[name])
+    }
 
 
 @transaction.atomic
@@ -184,13 +212,15 @@ def _keep_decision(decision: _Decision, outcome: Outcome, actor: Actor, comment:
         comment=redact(tenant_id=run.tenant_id, text=comment),
     )
     said = f": {comment}" if comment.strip() else ""
+    verb = "edited and approved" if outcome is Outcome.EDITED else outcome.value
+    edits = {"edits": decision.seen["edits"]} if outcome is Outcome.EDITED else {}
     return write_line(
         run,
         kind=EntryKind.APPROVAL,
         native_id=f"step:{step.position}:{step.attempt}:{outcome.value}",
-        text=f"{actor.name} {outcome.value} step {step.position} “{step.name}”{said}",
+        text=f"{actor.name} {verb} step {step.position} “{step.name}”{said}",
         now=now,
-        data=step_data(step, "decision", outcome=outcome.value, content_hash=run.checkpoint_hash),
+        data=step_data(step, "decision", outcome=outcome.value, content_hash=run.checkpoint_hash, **edits),
         attempt=step.attempt,
     )
 

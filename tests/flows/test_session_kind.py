@@ -96,7 +96,7 @@ def test_the_row_offers_review_or_resume(kind):
     }
 
 
-DECISIONS = ["approve", "skip", "reject"]
+DECISIONS = ["approve", "edit", "skip", "reject"]
 
 
 @pytest.mark.parametrize(

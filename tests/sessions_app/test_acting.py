@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -95,6 +96,18 @@ def test_a_task_that_was_accepted_meanwhile_says_so_with_its_evidence(world):
     told = act(world.teammate, task, "background_task", "dismiss")
     assert told.status_code == 409
     assert f"<dd>{world.owner.user.name}" in told.content.decode()
+
+
+@pytest.mark.parametrize("action", ["accept", "dismiss"])
+def test_a_review_is_of_the_result_that_was_shown(world, action):
+    task = BackgroundTaskFactory(waiting_review=True, tenant=world.tenant, owner=world.owner.user)
+    shown = peek(world.teammate, task, "background_task")
+    page = client_of(world.teammate).get(f"/w/{task.tenant.slug}/tasks/{task.pk}/").content.decode()
+    (seen_hash,) = set(re.findall('name="content_hash" value="([0-9a-f]{64})"', shown + page))
+    type(task).objects.filter(pk=task.pk).update(result="something else")
+    assert act(world.teammate, task, "background_task", action, content_hash=seen_hash).status_code == 409
+    type(task).objects.filter(pk=task.pk).update(result=task.result)
+    assert act(world.teammate, task, "background_task", action, content_hash=seen_hash).status_code == 200
 
 
 def test_an_action_without_scripts_leads_back_to_the_session(world):
