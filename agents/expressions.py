@@ -24,7 +24,16 @@ from agents.expression_sandbox import (
 )
 from audit.entries import JSON
 
-__all__ = ["ExpressionError", "MissingValue", "Problem", "check", "check_condition", "fill", "holds"]
+__all__ = [
+    "ExpressionError",
+    "MissingValue",
+    "Problem",
+    "check",
+    "check_condition",
+    "check_prompt",
+    "fill",
+    "holds",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,25 @@ def check_condition(
     except ExpressionError as error:
         return [str(error)]
     return list(_check_names(expression, parameters, steps))
+
+
+def check_prompt(template: str, *, parameters: Collection[str] | None = None) -> list[str]:
+    """All that is wrong with the template of a prompt: it knows `params.NAME`, those of its step, alone."""
+    if not has_braces(template):
+        return []
+    try:
+        parts = compile_text(template)
+    except ExpressionError as error:
+        return [str(error)]
+    expressions = [part for part in parts if isinstance(part, Expression)]
+    roots = {root for expression in expressions for root, _ in expression.references}
+    return [
+        *(
+            f"a prompt knows params.NAME alone: hand {root} in by a parameter"
+            for root in sorted(roots - {"params"})
+        ),
+        *(text for expression in expressions for text in _check_names(expression, parameters, None)),
+    ]
 
 
 def _check(

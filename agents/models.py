@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
 
+from agents.skills import find_body_problems
 from workspace.tenancy import TenantOwned, TenantQuerySet, name_index
 
 
@@ -68,3 +70,7 @@ class Skill(TenantOwned):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        if problems := list(find_body_problems(self.runtime, self.body)):
+            raise ValidationError({"body": problems})

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from django.core.exceptions import ValidationError
 
 from agents.models import Profile, Skill
 from workspace.actors import Actor
 from workspace.models import Secret
-from workspace.records import create_record
+from workspace.records import change_record, create_record
 
-__all__ = ["create_profile", "create_skill"]
+__all__ = ["change_profile", "change_skill", "create_profile", "create_skill"]
 
 
 def create_profile(
@@ -30,9 +31,7 @@ def create_profile(
     max_output_kb: int | None = None,
 ) -> Profile:
     """Where and with what an agent runs, redacted. ValidationError by field, also for an unknown secret."""
-    known = set(Secret.objects.for_tenant(tenant_id).values_list("name", flat=True))
-    if missing := sorted(set(env_secret_names) - known):
-        raise ValidationError({"env_secret_names": f"no such secret: {', '.join(missing)}"})
+    _refuse_unknown_secrets(tenant_id, env_secret_names)
     profile = Profile(
         tenant_id=tenant_id,
         name=name,
@@ -48,6 +47,18 @@ def create_profile(
     return create_record(profile, actor=actor)
 
 
+def change_profile(*, profile: Profile, actor: Actor, **values: Any) -> Profile:
+    """Give a profile these values of its fields, as `create_profile` takes them. Raises ValidationError."""
+    _refuse_unknown_secrets(profile.tenant_id, values.get("env_secret_names", ()))
+    return change_record(profile, values=values, actor=actor)
+
+
+def _refuse_unknown_secrets(tenant_id: uuid.UUID, names: Sequence[str]) -> None:
+    known = set(Secret.objects.for_tenant(tenant_id).filter(name__in=names).values_list("name", flat=True))
+    if missing := sorted(set(names) - known):
+        raise ValidationError({"env_secret_names": f"no such secret: {', '.join(missing)}"})
+
+
 def create_skill(
     *,
     tenant_id: uuid.UUID,
@@ -57,7 +68,7 @@ def create_skill(
     body: str,
     description: str = "",
 ) -> Skill:
-    """Named instructions, their text redacted. Raises ValidationError by field."""
+    """Named instructions, their text redacted. Raises ValidationError by field, also for a wrong template."""
     skill = Skill(
         tenant_id=tenant_id,
         name=name,
@@ -66,3 +77,8 @@ def create_skill(
         body=body,
     )
     return create_record(skill, actor=actor)
+
+
+def change_skill(*, skill: Skill, actor: Actor, **values: str) -> Skill:
+    """Give a skill these values of its fields, redacted. Raises ValidationError by field."""
+    return change_record(skill, values=values, actor=actor)

@@ -73,7 +73,9 @@ def _update_dependencies(stage: Stage) -> FlowDesign:
             StepDesign(name="update", skill_id=skills["update"].pk, profile_id=cloud),
             StepDesign(name="test", skill_id=skills["test"].pk, profile_id=profiles["shell"].pk),
             StepDesign(
-                name="pull-request", skill_id=skills["pull-request"].pk, condition="steps.test.passed"
+                name="pull-request",
+                skill_id=skills["pull-request"].pk,
+                condition='steps.test.status == "completed"',
             ),
         ),
         run_mode="background",

@@ -6,7 +6,7 @@ the announcement. An illegal move raises `IllegalMove`, a stale one `StaleVersio
 
 from flows.services.background import send_to_background
 from flows.services.decisions import AlreadyDecided, approve_checkpoint, reject_checkpoint, skip_checkpoint
-from flows.services.definition import archive_flow, create_flow, read_design, update_flow
+from flows.services.definition import archive_flow, create_flow, read_design, restore_flow, update_flow
 from flows.services.runs import (
     begin_run,
     block_run,
@@ -45,6 +45,7 @@ __all__ = [
     "read_design",
     "reject_checkpoint",
     "renew_checkpoint",
+    "restore_flow",
     "resume_run",
     "retry_run",
     "see_checkpoint",

@@ -14,7 +14,8 @@ from django.utils import timezone
 from agents.models import Profile, Skill
 from audit.entries import JSON
 from audit.services import record, redact_value
-from flows.design import FlowDesign, ParameterDesign, StepDesign, check_design
+from flows.checking import check_design, check_skills
+from flows.design import FlowDesign, ParameterDesign, StepDesign
 from flows.models import Flow, FlowScope, FlowStep
 from sessions_app.kinds import StaleVersion
 from workspace.actors import Actor
@@ -22,7 +23,7 @@ from workspace.models import Initiative, Membership, Plan, Role
 from workspace.records import lock_tenant, refuse_taken_name
 from workspace.tenancy import TenantOwned
 
-__all__ = ["archive_flow", "create_flow", "read_design", "update_flow"]
+__all__ = ["archive_flow", "create_flow", "read_design", "restore_flow", "update_flow"]
 
 #: The fields of a design that are columns of the same name.
 COLUMNS = (
@@ -96,6 +97,17 @@ def archive_flow(
     return flow
 
 
+@transaction.atomic
+def restore_flow(*, tenant_id: uuid.UUID, flow_id: uuid.UUID, actor: Actor) -> Flow:
+    """Take an archived flow up again, as it was put away. Doing it again changes nothing."""
+    flow = _lock_flow(tenant_id, flow_id)
+    if flow.archived_at is not None:
+        before, flow.archived_at = flow.archived_at, None
+        flow.save(update_fields=["archived_at"])
+        _record(flow, actor, "restore_flow", {"archived_at": (before.isoformat(), None)})
+    return flow
+
+
 def read_design(flow: Flow) -> FlowDesign:
     """The flow as its design, equal to the one that it was made from."""
     return FlowDesign(
@@ -123,6 +135,8 @@ def _check(tenant_id: uuid.UUID, design: FlowDesign, flow: Flow | None = None) -
     lock_tenant(tenant_id)
     refuse_taken_name(Flow, tenant_id=tenant_id, name=design.name, except_id=flow.pk if flow else None)
     _refuse_strangers(tenant_id, design)
+    skills = Skill.objects.for_tenant(tenant_id).in_bulk([step.skill_id for step in design.steps])
+    check_skills(design, skills)
     return design
 
 

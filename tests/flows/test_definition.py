@@ -44,7 +44,7 @@ def test_a_flow_reads_back_as_the_design_that_it_was_made_from(world, design):
     profile = ProfileFactory(tenant=world.tenant)
     steps = (
         replace(design.steps[0], profile_id=profile.pk, on_failure="retry", max_retries=2),
-        replace(design.steps[1], on_failure="fallback", fallback_step="deploy", condition="dry_run"),
+        replace(design.steps[1], on_failure="fallback", fallback_step="deploy", condition="params.dry_run"),
         design.steps[2],
     )
     design = replace(
@@ -103,8 +103,8 @@ def test_a_flow_that_does_not_hold_is_refused_by_field(world, design, field, cha
         ({"name": "no spaces"}, "step 2 “no spaces”: a step's name"),
         ({"name": "build"}, "two steps are called “build”"),
         ({"on_failure": "shrug"}, "none of stop, skip, fallback, retry"),
-        ({"on_failure": "fallback", "fallback_step": "roll-back"}, "no other step of this flow"),
-        ({"on_failure": "fallback", "fallback_step": "test"}, "no other step of this flow"),
+        ({"on_failure": "fallback", "fallback_step": "roll-back"}, "no later step of this flow"),
+        ({"on_failure": "fallback", "fallback_step": "test"}, "no later step of this flow"),
         ({"fallback_step": "deploy"}, "does not fall back"),
         ({"on_failure": "retry"}, "needs 1 to 100 retries"),
         ({"max_retries": 2}, "not retried on failure"),
@@ -204,9 +204,9 @@ def test_a_credential_in_a_design_is_kept_by_its_name(world, design):
 def test_a_credential_in_a_condition_is_kept_by_its_name_and_one_in_a_steps_name_is_refused(world, design):
     value = "-".join(["correct", "horse", "battery"])
     set_secret(tenant_id=world.tenant.pk, name="DEPLOY_KEY", value=value, actor=world.actor)
-    guarded = replace(design.steps[0], condition=f"token == '{value}'")
+    guarded = replace(design.steps[0], condition=f"params.environment == '{value}'")
     flow = create(world, replace(design, steps=(guarded,)))
-    assert flow.steps.get().condition == "token == '[DEPLOY_KEY]'"
+    assert flow.steps.get().condition == "params.environment == '[DEPLOY_KEY]'"
     named = replace(design, name="Other", steps=(replace(design.steps[0], name=value),))
     assert "a step's name is" in problems_of(world, named)["steps"][0]
 
