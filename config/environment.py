@@ -39,6 +39,26 @@ def read_list(name: str) -> list[str]:
     return [item.strip() for item in os.environ.get(name, "").split(",") if item.strip()]
 
 
+def read_folder(name: str, default: Path) -> Path:
+    """An absolute path. What stands there already must be a folder."""
+    return _check_folder(name, os.environ[name]) if os.environ.get(name) else default
+
+
+def read_folders(name: str, default: Path) -> list[Path]:
+    """Absolute paths, with what separates those of PATH between them."""
+    given = [part for part in os.environ.get(name, "").split(os.pathsep) if part]
+    return [_check_folder(name, part) for part in given] or [default]
+
+
+def _check_folder(name: str, value: str) -> Path:
+    path = Path(value).expanduser()
+    if not path.is_absolute():
+        raise ImproperlyConfigured(f"{name} must be an absolute path, not {value!r}")
+    if path.exists() and not path.is_dir():
+        raise ImproperlyConfigured(f"{name} must name a folder, and {value!r} is none")
+    return path.resolve()
+
+
 def read_port() -> int:
     return read_int("PORT", 8000, lowest=1, highest=65_535)
 

@@ -15,6 +15,8 @@ from config.environment import (
     read_bool,
     read_data_dir,
     read_database_url,
+    read_folder,
+    read_folders,
     read_int,
     read_list,
     read_public_url,
@@ -160,6 +162,12 @@ FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler
 UPLOAD_MAX_FILE_BYTES = read_int("UPLOAD_MAX_FILE_MB", 512, lowest=1, highest=100_000) << 20
 UPLOAD_MAX_STAGED_BYTES = read_int("UPLOAD_MAX_STAGED_MB", 2048, lowest=1, highest=1_000_000) << 20
 UPLOAD_MAX_FILES = read_int("UPLOAD_MAX_FILES", 5_000, lowest=1, highest=100_000)
+
+# Where runs do their work, which of the machine's repositories they may have worktrees of, what they keep.
+WORK_DIR = read_folder("WORK_DIR", DATA_DIR / "work")
+WORK_KEEP_DAYS = read_int("WORK_KEEP_DAYS", 14, lowest=1, highest=3_650)
+REPO_ROOTS = read_folders("REPO_ROOTS", DATA_DIR / "repos")
+ARTIFACT_MAX_BYTES = read_int("ARTIFACT_MAX_MB", 20, lowest=1, highest=10_000) << 20
 
 # --- Messages between processes -----------------------------------------------------------------------
 

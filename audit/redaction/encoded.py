@@ -86,6 +86,11 @@ def shadows(data: bytes, places: Sequence[int]) -> Iterator[Shadow]:
             yield _shadow(data, max(0, first - _REACH), min(len(data), last), cuts)
 
 
+def shadow_of(data: bytes) -> Shadow:
+    """A whole text without unseen signs."""
+    return _shadow(data, 0, len(data), [found.span() for found in _UNSEEN.finditer(data)] or [(0, 0)])
+
+
 def _shadow(data: bytes, start: int, end: int, cuts: list[tuple[int, int]]) -> Shadow:
     """The stretch from `start` to `end`, drawn in to where a word or line ends, without the cuts."""
     while start and start < cuts[0][0] and not data[start - 1 : start].isspace():

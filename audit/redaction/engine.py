@@ -13,6 +13,7 @@ from audit.redaction.detector import DETECTOR, Detector, Hit
 from audit.redaction.findings import Finding, Redacted
 from audit.redaction.known import Known, KnownSecrets, Label, Span, values_of
 from audit.redaction.pieces import Piece, TooDeepError, put_together, take_apart
+from audit.redaction.places import open_key_from
 
 MAX_TEXT = 32 << 20
 #: The longest that rules look at, a private key, and the names before and behind.
@@ -50,6 +51,18 @@ class Redactor:
     def reach(self) -> int:
         """How many characters of a text, on either side, may decide what is replaced at a place of it."""
         return max(REACH, 2 * self._known.longest)
+
+    def open_from(self, text: str) -> int:
+        """Where the first stretch begins that what follows the text may make a credential of many lines.
+
+        That is the end of the text that a known secret begins with, or a private key without its end; the
+        text's length if there is neither. What credentials there are besides stand on one line.
+        """
+        return min(self._known.open_from(text), open_key_from(text))
+
+    def known_from(self, text: str) -> int:
+        """Where the end of the text stands that a known secret begins with, its length if none does."""
+        return self._known.open_from(text)
 
     def redact_text(self, text: str, field: str = "") -> Redacted:
         """The text as it may be stored. Redacting it once more changes nothing."""

@@ -2,12 +2,16 @@
 
 import hashlib
 import hmac
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import ahocorasick_rs
 
 from audit.redaction.needles import MIN_LENGTH, needles
+
+#: The first characters of needles, by which most of a text is passed over quickly.
+_HEAD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class KnownSecrets:
             label = Label(f"[{name}]", name, True, digest)
             labels.update(dict.fromkeys(needles(value), label))
         self._labels = list(labels.values())
+        self._needles = sorted(labels)
+        self._heads = frozenset(needle[:_HEAD] for needle in labels)
         self.longest = max(map(len, labels), default=0)
         self._machine = ahocorasick_rs.AhoCorasick(list(labels), store_patterns=False) if labels else None
 
@@ -70,6 +76,19 @@ class KnownSecrets:
             return []
         matches = self._machine.find_matches_as_indexes(text, overlapping=True)
         return merge_spans([Span(start, end, self._labels[index]) for index, start, end in matches])
+
+    def open_from(self, text: str) -> int:
+        """Where the longest end of the text is that a known secret begins with, its length if none does."""
+        for start in range(max(0, len(text) - self.longest + 1), len(text)):
+            head = text[start : start + _HEAD]
+            if (len(head) < _HEAD or head in self._heads) and self._begins_with(text[start:]):
+                return start
+        return len(text)
+
+    def _begins_with(self, text: str) -> bool:
+        at = bisect_left(self._needles, text)
+        at += at < len(self._needles) and self._needles[at] == text  # whole, so it has not just begun
+        return at < len(self._needles) and self._needles[at].startswith(text)
 
 
 def merge_spans(spans: list[Span]) -> list[Span]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from audit.redaction.assignments import LINE, QUERY, Found, find_end
+from audit.redaction.encoded import shadow_of
 from audit.redaction.values import is_code, is_placeholder, is_plain, is_random, is_uuid
 
 MAX_PEM = 32_768
@@ -124,6 +125,26 @@ def _read_pem(data: bytes, start: int) -> Found | None:
         inside = rest[0].rstrip(b" \t\r\n\\") if rest is not None else b""
         stop = head.end() + len(inside)
     return (start, stop, "private-key") if len(inside) >= 24 and b"..." not in inside else None
+
+
+_private_head = re.compile(
+    rb"(?i)-----BEGIN[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY ----"
+)
+_pem_end = re.compile(rb"-----END [A-Z0-9 ]{0,40}-----|---- END [A-Z0-9 ]{0,40} ----")
+
+
+def open_key_from(text: str) -> int:
+    """Where a private key begins whose end has not come yet, the text's length if there is none.
+
+    One that is longer than any that is looked for counts as ended.
+    """
+    shadow = shadow_of(text.encode("utf-8", "replace"))
+    for head in _private_head.finditer(shadow.data):
+        is_open = _pem_end.search(shadow.data, head.end()) is None
+        if is_open and len(shadow.data) - head.start() <= MAX_PEM:
+            origin, _ = shadow.place(head.start(), head.end())
+            return len(text.encode("utf-8", "replace")[:origin].decode("utf-8", "ignore"))
+    return len(text)
 
 
 def _end_of_lines(data: bytes, start: int, head_end: int) -> int | None:

@@ -6,7 +6,9 @@ import re
 
 from config.environment import BASE_DIR
 
-READ = re.compile(r"""(?:environ\.get\(|environ\[|read_(?:bool|int|list|concurrency)\()\s*"([A-Z_]+)\"""")
+READ = re.compile(
+    r"""(?:environ\.get\(|environ\[|read_(?:bool|int|list|folders?|concurrency)\()\s*"([A-Z_]+)\""""
+)
 SHELL_READ = re.compile(r"\$\{([A-Z_]+):-")
 # Other programs' variables, and what our processes tell one another.
 NOT_OURS = {"HOME", "PYTHONSAFEPATH", "STARTED_BY_RUN", "DJANGO_SETTINGS_MODULE", "PYTEST_XDIST_WORKER"}

@@ -1,0 +1,194 @@
+"""Where sessions work: private folders, worktrees of allowed repositories only, and their end."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from agents.folders import (
+    RepositoryRefused,
+    forget_folder,
+    forget_folders,
+    prepare_folder,
+    session_folder,
+    side_folder,
+)
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def places(settings, tmp_path: Path) -> None:
+    settings.WORK_DIR = tmp_path / "work"
+    settings.REPO_ROOTS = [tmp_path / "repos"]
+    (tmp_path / "repos").mkdir()
+
+
+def git(folder: Path, *arguments: str) -> str:
+    names = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-c", "init.defaultBranch=main"]
+    done = subprocess.run(["git", *names, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    path = tmp_path / "repos" / "demo"
+    path.mkdir()
+    git(path, "init")
+    (path / "a.txt").write_text("one\n")
+    git(path, "add", ".")
+    git(path, "commit", "-m", "first")
+    return path
+
+
+@pytest.fixture
+def folder() -> Path:
+    return session_folder(uuid.uuid4(), uuid.uuid4())
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_folder_is_made_once_and_private(folder):
+    prepared = prepare_folder(folder)
+    assert (prepared.path, prepared.is_fresh, prepared.facts.cwd) == (folder, True, str(folder))
+    (folder / "kept").write_text("x")
+    assert not prepare_folder(folder).is_fresh
+    assert (folder / "kept").exists()
+    assert {mode(path) for path in (folder, side_folder(folder), folder.parent, folder.parent.parent)} == {
+        0o700
+    }
+
+
+def test_a_folder_that_is_gone_or_was_not_finished_is_made_fresh(folder):
+    prepare_folder(folder)
+    (folder / "half").write_text("x")
+    (side_folder(folder) / "ready.json").unlink()  # as after a death in the middle of it
+    assert prepare_folder(folder).is_fresh
+    assert os.listdir(folder) == []
+    folder.rmdir()
+    assert prepare_folder(folder).is_fresh
+
+
+def test_a_link_in_the_place_of_a_folder_is_not_followed(folder, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious").write_text("x")
+    prepare_folder(folder)
+    folder.rmdir()
+    folder.symlink_to(elsewhere)
+    assert prepare_folder(folder).is_fresh
+    assert not folder.is_symlink()
+    (folder / "way out").symlink_to(elsewhere)
+    forget_folder(folder)
+    assert not folder.exists()
+    assert (elsewhere / "precious").exists()
+
+
+@pytest.mark.parametrize("named", ["demo", "{root}/demo"])
+def test_a_worktree_is_on_a_branch_of_its_own(folder, repository, named):
+    prepared = prepare_folder(folder, named.format(root=repository.parent))
+    assert (folder / "a.txt").read_text() == "one\n"
+    facts = prepared.facts
+    assert (facts.repo, facts.branch) == ("demo", f"sessions/{folder.name}")
+    assert facts.commit == git(repository, "rev-parse", "HEAD")
+    assert git(repository, "status", "--porcelain") == ""
+    assert mode(folder) == 0o700
+    assert not prepare_folder(folder, "demo").is_fresh
+
+
+def test_a_worktree_is_at_the_revision_that_is_wanted(folder, repository):
+    first = git(repository, "rev-parse", "HEAD")
+    git(repository, "commit", "--allow-empty", "-m", "second")
+    assert prepare_folder(folder, "demo", revision=first[:10]).facts.commit == first
+    with pytest.raises(RepositoryRefused, match="no revision nowhere"):
+        prepare_folder(session_folder(uuid.uuid4(), uuid.uuid4()), "demo", revision="nowhere")
+    with pytest.raises(RepositoryRefused, match="no revision --help"):
+        prepare_folder(session_folder(uuid.uuid4(), uuid.uuid4()), "demo", revision="--help")
+
+
+def test_commits_of_a_worktree_that_is_gone_are_gone_on_with(folder, repository):
+    prepare_folder(folder, "demo")
+    (folder / "new.txt").write_text("x")
+    git(folder, "add", ".")
+    git(folder, "commit", "-m", "work")
+    subprocess.run(["rm", "-rf", str(folder)], check=True)
+    prepared = prepare_folder(folder, "demo")
+    assert prepared.is_fresh
+    assert (folder / "new.txt").exists()
+
+
+def test_hooks_of_a_repository_are_not_run(folder, repository):
+    hook = repository / ".git" / "hooks" / "post-checkout"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\ntouch /tmp/should-not-be\nexit 1\n")
+    hook.chmod(0o755)
+    git(repository, "config", "core.fsmonitor", "touch ran-a-monitor; false")
+    prepare_folder(folder, "demo")
+    assert not Path("/tmp/should-not-be").exists()
+    assert not (folder / "ran-a-monitor").exists()
+
+
+@pytest.mark.parametrize("named", ["../outside", "{tmp}/outside", "link", "none", "/", "plain", "fake"])
+def test_a_repository_outside_of_the_roots_is_refused(folder, tmp_path, named):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    git(outside, "init")
+    git(outside, "commit", "--allow-empty", "-m", "first")
+    roots = tmp_path / "repos"
+    (roots / "link").symlink_to(outside)
+    (roots / "plain").mkdir()
+    (roots / "fake").mkdir()
+    (roots / "fake" / ".git").write_text(f"gitdir: {outside}/.git\n")
+    with pytest.raises(RepositoryRefused, match=r"REPO_ROOTS|is no git repository"):
+        prepare_folder(folder, named.format(tmp=tmp_path))
+    assert not folder.exists()
+
+
+def test_a_repository_without_a_commit_is_refused(folder, tmp_path):
+    (tmp_path / "repos" / "empty").mkdir()
+    git(tmp_path / "repos" / "empty", "init")
+    with pytest.raises(RepositoryRefused, match="no commit yet"):
+        prepare_folder(folder, "empty")
+
+
+def test_a_folder_is_forgotten_with_its_worktree_and_a_branch_without_work(folder, repository):
+    prepare_folder(folder, "demo")
+    (folder / "locked").mkdir(mode=0o500)
+    forget_folder(folder)
+    assert not folder.exists()
+    assert not side_folder(folder).exists()
+    assert git(repository, "worktree", "list", "--porcelain").count("worktree ") == 1
+    assert git(repository, "branch", "--list", "sessions/*") == ""
+
+
+def test_a_branch_with_commits_of_its_own_outlives_its_folder(folder, repository):
+    prepare_folder(folder, "demo")
+    git(folder, "commit", "--allow-empty", "-m", "work")
+    forget_folder(folder)
+    assert git(repository, "branch", "--list", "sessions/*") == f"sessions/{folder.name}"
+
+
+def test_only_old_folders_of_ended_sessions_are_forgotten(tmp_path):
+    tenant = uuid.uuid4()
+    old_ended, old_open, new_ended = (session_folder(tenant, uuid.uuid4()) for _ in range(3))
+    for path, days in ((old_ended, 15), (old_open, 15), (new_ended, 13)):
+        prepare_folder(path)
+        then = (NOW - timedelta(days=days)).timestamp()
+        os.utime(side_folder(path) / "ready.json", (then, then))
+    (tmp_path / "work" / "notes").mkdir()
+
+    def has_ended(tenant_id: uuid.UUID, session_id: uuid.UUID) -> bool:
+        assert tenant_id == tenant
+        return str(session_id) != old_open.name
+
+    assert forget_folders(NOW - timedelta(days=14), has_ended) == 1
+    assert [path.exists() for path in (old_ended, old_open, new_ended)] == [False, True, True]
+    assert (tmp_path / "work" / "notes").exists()
