@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db import connection, transaction
 from django.db.models import TextField, Value
 from django.urls import reverse
 
@@ -61,22 +63,23 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One of the three; `all_url` is the list with the same filters."""
+    """One of the three; `all_url` is the list with the same filters, `has_more`: it has others."""
 
     key: str
     label: str
     rows: Sequence[SessionRow]
     count_label: str
+    has_more: bool
     all_url: str
     empty_text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Center:
-    """What the panel shows, and the keys of all that needs the member, shown or not."""
+    """What the panel shows, and all that needs the member, shown or not."""
 
     sections: Sequence[Section]
-    needs: Sequence[str]
+    needs: Sequence[SessionKey]
 
 
 def needs_of(seat: Seat, without: Collection[str] = ()) -> list[SessionKey]:
@@ -105,16 +108,33 @@ def _needs(kind: SessionKind) -> Iterator[Any]:
 
 
 def read_center(seat: Seat, scope: Scope, moment: Moment) -> Center:
-    """The three sections. The number of queries does not grow with what there is."""
-    needs = needs_of(seat, scope.without)
-    return Center(
-        (
-            read_waiting(seat, scope, moment, needs),
-            read_active(seat, scope, moment, needs),
-            read_recent(seat, scope, moment, needs),
-        ),
-        sorted(f"{kind}:{session_id}" for kind, session_id in needs),
-    )
+    """The three sections as of one instant. The number of queries does not grow with what there is."""
+    with _one_instant():
+        all_needs = needs_of(seat)
+        needs = needs_of(seat, scope.without) if scope.without else all_needs
+        return Center(
+            (
+                read_waiting(seat, scope, moment, needs),
+                read_active(seat, scope, moment, needs),
+                read_recent(seat, scope, moment, needs),
+            ),
+            all_needs,
+        )
+
+
+@contextmanager
+def _one_instant() -> Iterator[None]:
+    """All that is read inside sees the same commits.
+
+    Each section is a query of its own: a session that moved on between two of them would stand in both, or
+    in none. Inside a transaction this changes nothing: what it sees has been settled by its first query.
+    """
+    if connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
 
 
 def read_waiting(seat: Seat, scope: Scope, moment: Moment, needs: Sequence[SessionKey]) -> Section:
@@ -124,7 +144,9 @@ def read_waiting(seat: Seat, scope: Scope, moment: Moment, needs: Sequence[Sessi
     count = f"{len(needs)}+" if len(needs) == MOST_NEEDS else str(len(needs))
     everybodys = replace(_filters(seat, scope), owner=Picks(), tab="needs-you")
     waiting = [rows[key] for key in keys if key in rows]
-    return Section("needs", "Needs you", waiting, count, _list_url(seat, everybodys), "Nothing waits on you.")
+    has_more = len(needs) > len(keys)
+    all_url = _list_url(seat, everybodys)
+    return Section("needs", "Needs you", waiting, count, has_more, all_url, "Nothing waits on you.")
 
 
 def read_active(seat: Seat, scope: Scope, moment: Moment, taken: Collection[SessionKey]) -> Section:
@@ -159,8 +181,9 @@ def _section(
     found = queries.page(
         tenant=seat.tenant, filters=filters, moment=moment, cursor=cursor, size=SECTION_SIZE, but=taken
     )
-    count = f"{SECTION_SIZE}+" if found.next_cursor else str(len(found.rows))
-    return Section(key, label, found.rows, count, _list_url(seat, filters), empty_text)
+    has_more = bool(found.next_cursor)
+    count = f"{SECTION_SIZE}+" if has_more else str(len(found.rows))
+    return Section(key, label, found.rows, count, has_more, _list_url(seat, filters), empty_text)
 
 
 def _list_url(seat: Seat, filters: Filters) -> str:

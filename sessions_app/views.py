@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
 import uuid
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from django.http import Http404, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
@@ -10,11 +13,14 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_POST, require_safe
 
 from sessions_app.center import Scope, needs_of, read_center
+from sessions_app.claims import claims_of
+from sessions_app.hydration import SessionKey
 from sessions_app.kinds import Moment
 from sessions_app.listing import render_list
 from sessions_app.registry import all_kinds, get_kind
-from sessions_app.unread import summarise, unread_of
-from workspace.access import MemberRequest, for_members
+from sessions_app.revs import current_rev
+from sessions_app.unread import Unread, summarise, unread_of
+from workspace.access import MemberRequest, Seat, for_members
 from workspace.seeing import mark_all_seen, mark_seen
 
 
@@ -38,7 +44,7 @@ def command_center(request: MemberRequest) -> HttpResponse:
         is_everyone=request.GET.get("scope") == "everyone",
         without=frozenset(known.intersection(request.GET.getlist("not_kind"))),
     )
-    now = timezone.now()
+    rev, now = current_rev(request.seat.tenant.pk), timezone.now()
     center = read_center(request.seat, scope, Moment.of(request.seat.tenant, now))
     unread = unread_of(request.seat, now)
     url = reverse("sessions_app:command-center", args=[request.seat.tenant.slug])
@@ -51,7 +57,7 @@ def command_center(request: MemberRequest) -> HttpResponse:
         "tenant_slug": request.seat.tenant.slug,
         "center": center,
         "away": summarise(unread, now),
-        "unread": [one.key for one in unread],
+        "mine": json.dumps(_mine(request.seat, rev, unread, center.needs)),
         "scope": scope,
         "whose": [
             link("Mine", Scope(False, scope.without), is_current=not scope.is_everyone),
@@ -76,10 +82,28 @@ def command_center(request: MemberRequest) -> HttpResponse:
 @require_safe
 @for_members
 def unread_sessions(request: MemberRequest) -> HttpResponse:
-    """The keys of what this member has not seen yet and of what needs them; rows are the same for all."""
-    unread = [one.key for one in unread_of(request.seat, timezone.now())]
-    needs = [f"{kind}:{session_id}" for kind, session_id in needs_of(request.seat)]
-    return JsonResponse({"unread": unread, "needs": needs})
+    """What is this member's own of the sessions, for the pages whose rows are the same for all."""
+    rev = current_rev(request.seat.tenant.pk)
+    unread = unread_of(request.seat, timezone.now())
+    return JsonResponse(_mine(request.seat, rev, unread, needs_of(request.seat)))
+
+
+def _mine(seat: Seat, rev: str, unread: Sequence[Unread], needs: Collection[SessionKey]) -> dict[str, Any]:
+    """Keys of what the member has not seen and of what needs them, and who is answering any of that.
+
+    `rev` was read before all of it: what is told of a later one goes on top.
+    """
+    claims = claims_of(seat.tenant.pk, needs)
+    return {
+        "rev": rev,
+        "unread": [one.key for one in unread],
+        "needs": sorted(_key(*key) for key in needs),
+        "claims": {_key(*key): f"{user_id} {name}" for key, (user_id, name) in claims.items()},
+    }
+
+
+def _key(kind: str, session_id: uuid.UUID) -> str:
+    return f"{kind}:{session_id}"
 
 
 @require_POST

@@ -2,7 +2,6 @@
 
 import "./keys.js";
 import "./center.js";
-import "./center_live.js";
 import { $, $$, announce, closePopovers, toast } from "./dom.js";
 
 const root = document.documentElement;

@@ -1,33 +1,120 @@
-// The Command Center follows what `live.js` hears: cards move between its sections, the count follows, what is
-// new is marked. What the server would have to be asked is asked at most once after each connection.
-import { $, $$, announce, post, sessionUrl } from "./dom.js";
-import { addPeekButton, countNeeds, isShown, load, needs } from "./center.js";
-import { peeked, rowOf } from "./peek.js";
-import { morph, parse } from "./morph.js";
+// The Command Center follows what `live.js` hears. Answers of the server and frames come in one order: an answer
+// says the rev that it was read at, older frames are passed over, and what was told while it was on its way is told
+// again on top of it.
+import { $, announce, toast } from "./dom.js";
+import { body, isShown, leftOut, place, show } from "./center_cards.js";
+import { beforeAsking, forget, markAll, me, see, setClaim, setNeeding, setUnread, takeMine } from "./center_mine.js";
+import { parse } from "./morph.js";
 import { notify } from "./notices.js";
+import { isOlder } from "./revs.js";
 
-const SECTION_SIZE = 20;
 const QUIET_MS = 5_000; // heard no more often than this
 const OWN_MS = 15_000; // what changes so soon after my own action is my doing
+const SLOWEST_MS = 5_000; // a change may be told of so long after the time that it bears
+const RECENT_MS = 86_400_000;
+const FIRST_PAUSE_MS = 2_000; // before the server is asked again that did not answer
+const LONGEST_PAUSE_MS = 30_000;
+const SCOPE = "center-scope";
 
 const button = $("#center-button");
-const me = button?.dataset.me;
+const panel = $("#center");
 const canRun = button?.dataset.canRun === "true";
-const unread = new Set();
-const claims = new Map(); // key -> {name, timer}
-const versions = new Map(); // key -> the version that was heard of last
+const versions = new Map(); // key -> the version that was told of last
 const acted = new Map(); // key -> when this browser's person acted on it
-const news = new Map(); // key -> what a frame said of it, and when: an answer asked for before does not undo it
-const waitingOps = new Map(); // key -> what to do with a card once nobody is at it
+const meanwhile = new Map(); // key -> what a frame told of it while an answer was on its way
+let rev = ""; // the answer that was read last is at least so new
+let beganAt = Infinity; // what changed before this page was there is no news to it
+let isAsking = false;
+let isWanted = false;
+let failures = 0;
+let retry = 0;
 let lostAt = null;
-let isBehind = false; // something was missed while a peek stood open
+let isOver = false; // whoever looks may not any more
 
-const content = () => $("#center-content");
-const cardOf = (key) => $(`.center-section [data-session="${CSS.escape(key)}"]`, content() ?? undefined);
 const pageKey = () => $(".record-head[data-session]")?.dataset.session;
 const isLookedAt = (key) => key === pageKey() && document.visibilityState === "visible";
+const changedAt = (row) => Number(row.dataset.order.slice(1, 18)) / 1000;
 
-// ---- Where a session stands for me
+// ---- Asking: one question at a time. What is wanted while one is under way is asked once more after it.
+export const choose = (query) => localStorage.setItem(SCOPE, query);
+
+function address() {
+  if (panel && !panel.open) return `${button.dataset.url}unread/`;
+  return button.dataset.url + (panel ? localStorage.getItem(SCOPE) ?? "" : location.search);
+}
+
+export async function readAnew() {
+  isWanted = true;
+  if (isAsking) return;
+  isAsking = true;
+  clearTimeout(retry);
+  try {
+    while (isWanted) await ask();
+  } finally {
+    isAsking = false;
+    meanwhile.clear();
+  }
+}
+
+async function ask() {
+  isWanted = false;
+  meanwhile.clear();
+  beforeAsking();
+  const asked = address();
+  const answer = await get(asked);
+  if (asked !== address()) isWanted = true; // the person has chosen something else by now
+  else if (answer) takeAnswer(answer);
+  else askLater();
+}
+
+async function get(url) {
+  try {
+    const answer = await fetch(url, { headers: { "HX-Request": "true" } });
+    if (!answer.ok || answer.redirected) return null;
+    if (answer.headers.get("Content-Type").startsWith("application/json")) return { mine: await answer.json() };
+    const fresh = parse(await answer.text());
+    return { mine: JSON.parse(fresh.dataset.mine), fresh };
+  } catch {
+    return null;
+  }
+}
+
+function askLater() {
+  if (isOver) return;
+  if (!failures && panel?.open) toast("The Command Center could not be read. What it shows may be old; it is tried again.");
+  retry = setTimeout(readAnew, Math.min(FIRST_PAUSE_MS * 2 ** failures++, LONGEST_PAUSE_MS));
+}
+
+function takeAnswer({ mine, fresh }) {
+  failures = 0;
+  rev = mine.rev;
+  if (beganAt === Infinity) beganAt = Number(rev.split("-")[0]) - SLOWEST_MS;
+  takeMine(mine);
+  if (fresh) show(fresh);
+  for (const op of meanwhile.values()) if (!isOlder(op.rev, rev)) apply(op);
+  markAll();
+  if (isLookedAt(pageKey())) see(pageKey());
+}
+
+// ---- Frames
+function take({ rev: told, ops }) {
+  for (const op of ops) {
+    const heard = { ...op, rev: told, row: op.html ? parse(op.html) : null };
+    heard.isUnread = Boolean(heard.row) && tellOfChange(heard);
+    if (isAsking) meanwhile.set(op.id, heard);
+    if (!isOlder(told, rev)) apply(heard);
+  }
+}
+
+function apply({ id, row, facets, isUnread }) {
+  setNeeding(id, Boolean(row) && needsMe(row) && !facets.is_folded);
+  setClaim(id, facets?.claimed_by);
+  if (!row) forget(id);
+  else if (isUnread) setUnread(id);
+  if (isShown()) place(id, row?.cloneNode(true), row && sectionOf(row, facets));
+  markAll(id);
+}
+
 function needsMe(row) {
   if (!canRun || row.dataset.tone !== "attention") return false;
   const awaits = (row.dataset.awaits ?? "").split(" ");
@@ -35,127 +122,37 @@ function needsMe(row) {
 }
 
 function sectionOf(row, facets) {
-  const body = $(".center-body", content());
-  if (facets.is_folded || body.dataset.without.split(" ").includes(facets.kind)) return null;
+  if (facets.is_folded || leftOut().includes(facets.kind)) return null;
   if (needsMe(row)) return "needs";
-  if (body.dataset.everyone !== "true" && facets.owner !== me) return null;
-  return row.dataset.live === "true" ? "active" : "recent";
+  if (body().dataset.everyone !== "true" && facets.owner !== me) return null;
+  if (row.dataset.live === "true") return "active";
+  return changedAt(row) > Date.now() - RECENT_MS ? "recent" : null;
 }
 
-// ---- Moving cards
-function place(key, row, section) {
-  const old = cardOf(key);
-  if (row) dress(row);
-  if (old && isEngaged(old)) {
-    waitingOps.set(key, { row, section });
-    if (row) morph(old, row.cloneNode(true));
-    old.toggleAttribute("data-stale", section !== old.closest(".center-section").dataset.section);
-    if (rowOf(peeked()) === old) $(".row-peek", old).setAttribute("aria-expanded", "true");
-    return;
+// ---- News: each state of a session once. Returns whether it is one that I have not seen.
+function tellOfChange({ id, row, facets }) {
+  const known = versions.get(id) ?? (changedAt(row) > beganAt || beganAt === Infinity ? 0 : facets.version);
+  versions.set(id, Math.max(known, facets.version));
+  if (facets.version <= known || facets.is_folded) return false;
+  const isMine = facets.owner === me;
+  const failed = facets.tone === "problem" && isMine;
+  const news = needsMe(row) ? "needs you" : failed ? "failed" : "";
+  const isOwnDoing = Date.now() - (acted.get(id) ?? 0) < OWN_MS;
+  if (facets.tone === "active" || !(isMine || news) || isOwnDoing) return false;
+  if (isLookedAt(id)) {
+    setUnread(id);
+    see(id);
+    return false;
   }
-  waitingOps.delete(key);
-  const counts = [old?.closest(".center-section"), section && $(`[data-section=${section}]`, content())];
-  old?.remove();
-  if (section) insert(row, $(`[data-section=${section}] .rows`, content()));
-  for (const one of new Set(counts)) if (one) recount(one);
-}
-
-const isEngaged = (card) => card.contains(document.activeElement) || rowOf(peeked()) === card;
-
-// The list's row as the panel has it.
-function dress(row) {
-  if (!row.id.startsWith("center-")) row.id = `center-${row.id}`;
-  addPeekButton(row);
-  mark(row);
-}
-
-function insert(row, list) {
-  const after = $$(":scope > .row", list).find((other) => other.dataset.order < row.dataset.order);
-  list.insertBefore(row, after ?? null);
-  const rows = $$(":scope > .row", list);
-  if (rows.length > SECTION_SIZE && !isEngaged(rows.at(-1))) rows.at(-1).remove();
-}
-
-function recount(section) {
-  const shown = $$(".row", section).length;
-  const isNeeds = section.dataset.section === "needs";
-  const without = $(".center-body", content()).dataset.without.split(" ");
-  const needing = needs().filter((key) => !without.includes(key.split(":")[0])).length;
-  $(".count", section).textContent = isNeeds ? needing : shown < SECTION_SIZE ? shown : `${SECTION_SIZE}+`;
-}
-
-function catchUpCards() {
-  for (const [key, { row, section }] of [...waitingOps]) {
-    const card = cardOf(key);
-    if (card && isEngaged(card)) continue;
-    waitingOps.delete(key);
-    place(key, row, section);
+  if (news) {
+    say(`${facets.title}: ${news}`);
+    const waiting = $(".row-note .clip", row)?.textContent ?? "";
+    notify({ key: id, version: facets.version, title: facets.title, reason: waiting || $(".row-error", row)?.title || news, url: facets.url });
   }
+  return true;
 }
 
-// ---- Marks of mine on rows that are the same for everybody
-function mark(row) {
-  const key = row.dataset.session;
-  row.toggleAttribute("data-unread", unread.has(key));
-  const claim = claims.get(key);
-  const note = $(".row-claim", row);
-  if (!claim) note?.remove();
-  else if (note) note.textContent = `being answered by ${claim.name}`;
-  else {
-    const made = Object.assign(document.createElement("span"), { className: "claim row-claim", textContent: `being answered by ${claim.name}` });
-    $(".row-main", row)?.append(made);
-  }
-}
-
-function markAll(key) {
-  for (const row of $$(key ? `.row[data-session="${CSS.escape(key)}"]` : ".row")) mark(row);
-}
-
-function setClaim(key, text) {
-  clearTimeout(claims.get(key)?.timer);
-  claims.delete(key);
-  const [id, ...name] = (text ?? "").split(" ");
-  if (id && id !== me) {
-    const timer = setTimeout(() => setClaim(key, ""), 40_000);
-    claims.set(key, { name: name.join(" "), timer });
-  }
-}
-
-// ---- What I have seen
-export function see(key) {
-  news.delete(key);
-  if (!unread.delete(key)) return;
-  markAll(key);
-  post(sessionUrl(key, "seen")).catch(() => {});
-}
-
-function takeMine(mine, started) {
-  const needing = new Set(mine.needs);
-  unread.clear();
-  for (const key of mine.unread) unread.add(key);
-  for (const [key, { at, isNeeded, isUnread }] of news) {
-    if (at < started) news.delete(key);
-    else {
-      (isNeeded ? needing.add : needing.delete).call(needing, key);
-      if (isUnread) unread.add(key);
-    }
-  }
-  countNeeds([...needing]);
-  if (isLookedAt(pageKey())) see(pageKey());
-  markAll();
-}
-
-async function readMine() {
-  const started = performance.now();
-  try {
-    const answer = await fetch(`${button.dataset.url}unread/`);
-    if (answer.ok && !answer.redirected) takeMine(await answer.json(), started);
-  } catch {
-    // The next connection asks again.
-  }
-}
-
-// ---- What is heard, not more often than every few seconds; a list on the page says it itself.
+// What is heard, not more often than every few seconds; a list on the page says it itself.
 let sayings = [];
 function say(text) {
   if ($("#live")) return;
@@ -168,50 +165,9 @@ function say(text) {
   sayings.push(text);
 }
 
-function tellOfChange(key, row, facets, isMine) {
-  const failed = facets.tone === "problem" && isMine;
-  const news = needsMe(row) ? "needs you" : failed ? "failed" : "";
-  const isOwnDoing = Date.now() - (acted.get(key) ?? 0) < OWN_MS;
-  if (facets.tone !== "active" && (isMine || news) && !isOwnDoing) {
-    if (isLookedAt(key)) {
-      unread.add(key);
-      see(key);
-    } else unread.add(key);
-  }
-  if (!news || isOwnDoing || isLookedAt(key)) return;
-  say(`${facets.title}: ${news}`);
-  const waiting = $(".row-note .clip", row)?.textContent ?? "";
-  notify({ key, version: facets.version, title: facets.title, reason: waiting || $(".row-error", row)?.title || news, url: facets.url });
-}
-
-// ---- Frames
-function take({ ops }) {
-  for (const op of ops) {
-    if (op.op === "remove") place(op.id, null, null);
-    else takeUpsert(op);
-  }
-}
-
-function takeUpsert({ id, html, facets }) {
-  const row = parse(html);
-  const isNew = facets.version > (versions.get(id) ?? cardOf(id)?.dataset.version ?? 0);
-  const had = new Set(needs());
-  versions.set(id, facets.version);
-  setClaim(id, facets.claimed_by);
-  const isNeeded = needsMe(row) && !facets.is_folded;
-  if (isNeeded !== had.has(id)) {
-    if (isNeeded) had.add(id);
-    else had.delete(id);
-    countNeeds([...had]);
-  }
-  if (isNew && !facets.is_folded) tellOfChange(id, row, facets, facets.owner === me);
-  news.set(id, { at: performance.now(), isNeeded, isUnread: unread.has(id) });
-  markAll(id);
-  if (isShown()) place(id, row, sectionOf(row, facets));
-}
-
 function showState(state) {
   const label = $("#center-state");
+  isOver = state === "over";
   lostAt = state === "live" ? null : lostAt ?? new Date();
   if (!label) return;
   const at = lostAt?.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
@@ -219,38 +175,22 @@ function showState(state) {
   label.textContent = { live: "Live", reconnecting: "Reconnecting", offline: `Offline since ${at}`, over: "No longer live" }[state] ?? "";
 }
 
-// Whatever was missed: subscribed first, then read. What is open stays as it is until it is closed.
-function readAnew() {
-  isBehind = isShown() && Boolean(peeked());
-  if (isShown() && !isBehind) load();
-  else readMine();
-}
-
-function onPeekClosed() {
-  if (isBehind && isShown()) load();
-  isBehind = false;
+function onActed({ detail }) {
+  if (detail.isDone) {
+    acted.set(detail.key, Date.now());
+    see(detail.key);
+  }
+  readAnew();
 }
 
 if (button) {
-  readMine();
-  document.addEventListener("peek:closed", onPeekClosed);
   document.addEventListener("live:frame", ({ detail }) => take(detail));
-  document.addEventListener("live:ready", readAnew);
-  document.addEventListener("live:resync", readAnew);
+  // Whatever was missed: subscribed first, then read.
+  for (const type of ["live:ready", "live:resync", "center:short"]) document.addEventListener(type, readAnew);
   document.addEventListener("live:state", ({ detail }) => showState(detail));
-  document.addEventListener("center:loaded", ({ detail }) => {
-    waitingOps.clear();
-    takeMine(detail.mine, detail.started);
-  });
-  document.addEventListener("session:acted", ({ detail }) => {
-    acted.set(detail.key, Date.now());
-    unread.delete(detail.key);
-    news.delete(detail.key);
-    markAll(detail.key);
-  });
+  document.addEventListener("session:acted", onActed);
   document.addEventListener("peek:opened", ({ detail }) => see(detail.key));
   for (const type of ["htmx:afterSettle", "list:drawn"]) document.addEventListener(type, () => markAll());
   document.addEventListener("submit", ({ target }) => target.matches("form.decision") && pageKey() && acted.set(pageKey(), Date.now()));
   document.addEventListener("visibilitychange", () => isLookedAt(pageKey()) && see(pageKey()));
-  for (const type of ["focusout", "peek:closed"]) document.addEventListener(type, () => waitingOps.size && requestAnimationFrame(catchUpCards));
 }

@@ -2,6 +2,7 @@
 // behind a button that says how much it is. docs/live.md says why each rule is there.
 import { $, $$, announce } from "./dom.js";
 import { morph, parse } from "./morph.js";
+import { isOlder, latest } from "./revs.js";
 
 const MIN_PAUSE_MS = 1_000; // between two questions to the server
 const SHARE = 20; // a page asks for at most a twentieth of the time
@@ -23,12 +24,6 @@ let areCountsOld = false;
 let asking = false;
 let askTimer = 0;
 
-const split = (text) => (text ? text.split("-").map(Number) : [-1, 0]);
-function isOlder(one, other) {
-  const [a, b] = [split(one), split(other)];
-  return a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]);
-}
-const latest = (one, other) => (isOlder(one, other) ? other : one);
 const rowOf = (id) => $(`.row[data-session="${CSS.escape(id)}"]`, results);
 
 function isEngaged() {

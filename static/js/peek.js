@@ -1,13 +1,15 @@
 // Looking at a session where its row stands: the last output or the question, and what may be answered.
 import { $, announce, post, sessionUrl, toast } from "./dom.js";
 
-const CLAIM_EVERY = 15000;
+const CLAIM_EVERY = 15_000;
+const reading = new WeakMap(); // slot -> the answer that it waits for, or has
 let claiming = null;
 
 export const peeked = () => $(".peek-slot");
 export const rowOf = (slot) => slot?.previousElementSibling;
 
-// Opens below the row and puts the focus on the first of these, if it is there; says whether it was.
+// Opens below the row and puts the focus on the first of these, if it is there; says whether it was. What stands
+// open already is not read again: somebody may be typing in it.
 export async function openPeek(row, wanted = "") {
   if (rowOf(peeked()) !== row) closePeek();
   let slot = peeked();
@@ -16,12 +18,24 @@ export async function openPeek(row, wanted = "") {
     slot.className = "peek-slot";
     row.after(slot);
     setExpanded(row, true);
+    reading.set(slot, fill(slot, row));
   }
-  await htmx.ajax("GET", sessionUrl(row.dataset.session, "peek"), { target: slot, swap: "innerHTML" });
+  await reading.get(slot);
   if (!slot.isConnected) return false;
+  return wanted ? focusAction(slot, wanted) : true;
+}
+
+// The slot asks for itself: questions of one element wait for each other, and are given up without a word.
+async function fill(slot, row) {
+  try {
+    await htmx.ajax("GET", sessionUrl(row.dataset.session, "peek"), { source: slot, target: slot, swap: "innerHTML" });
+  } catch {
+    // The page has said that the server could not be reached.
+  }
+  if (!slot.isConnected) return;
+  if (!$(".peek", slot)) return closePeek();
   startClaim(slot, row);
   document.dispatchEvent(new CustomEvent("peek:opened", { detail: { key: row.dataset.session } }));
-  return wanted ? focusAction(slot, wanted) : true;
 }
 
 export function closePeek() {
@@ -64,7 +78,8 @@ function startClaim(slot, row) {
   stopClaim();
   if (!$("form.decision", slot) || row.dataset.tone !== "attention") return;
   const url = sessionUrl(row.dataset.session, "claim");
-  const claim = () => post(url).catch(() => {});
+  // The list around it may have been replaced: then nobody is answering here any more.
+  const claim = () => (slot.isConnected ? post(url).catch(() => {}) : stopClaim());
   claim();
   claiming = { url, timer: setInterval(claim, CLAIM_EVERY) };
 }
@@ -91,7 +106,7 @@ function afterAction({ detail }) {
     announce(text);
     notice?.scrollIntoView({ block: "nearest" });
   }
-  if (key) document.dispatchEvent(new CustomEvent("session:acted", { detail: { key } }));
+  if (key) document.dispatchEvent(new CustomEvent("session:acted", { detail: { key, isDone: xhr.status === 200 } }));
 }
 
 // ---- Why a status is what it is: what the row says, then what is looked up only now.
@@ -101,7 +116,7 @@ async function explain(event) {
   const key = details.closest("[data-session]")?.dataset.session;
   const facts = $(".facts", details);
   if (!key || !facts || !$("#center-button")) return;
-  await htmx.ajax("GET", `${sessionUrl(key, "peek")}?part=evidence`, { target: facts, swap: "outerHTML" });
+  await htmx.ajax("GET", `${sessionUrl(key, "peek")}?part=evidence`, { source: details, target: facts, swap: "outerHTML" }).catch(() => {});
 }
 
 document.addEventListener("htmx:afterRequest", afterAction);

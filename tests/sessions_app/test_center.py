@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from itertools import product
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
+from chats.services import end_chat
 from sessions_app.center import MOST_NEEDS, SECTION_SIZE, Center, Scope, needs_of, read_center
 from sessions_app.kinds import ANY_MEMBER, Moment
 from sessions_app.registry import all_kinds, get_kind
@@ -19,6 +24,7 @@ from tests.factories.flows import FlowFactory, FlowRunFactory
 from tests.factories.tasks import BackgroundTaskFactory, ChildTaskFactory
 from tests.factories.workspace import MembershipFactory
 from workspace.access import Seat
+from workspace.actors import SYSTEM
 from workspace.models import Membership
 
 pytestmark = pytest.mark.django_db
@@ -211,3 +217,39 @@ def test_a_row_says_whom_it_awaits_the_same_for_all_who_read_it(me, colleague):
     assert get_kind("flow_run").awaits(run) == (str(colleague.user_id),)
     rows = {get(member, "?scope=everyone").content.decode() for member in (me, colleague)}
     assert all(f'data-awaits="{colleague.user_id}"' in page for page in rows)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_moves_on_while_the_sections_are_read_stands_once_all_the_same(me):
+    questions = 0
+    while True:
+        chat = ChatFactory(**own(me))
+        change = partial(end_chat, tenant_id=me.tenant_id, chat_id=chat.pk, actor=SYSTEM)
+        asked = Interrupt(questions, change)
+        with connection.execute_wrapper(asked):
+            center = read(me)
+        stands = [row.id for section in center.sections for row in section.rows].count(chat.pk)
+        assert stands == 1, f"changed after question {questions}: stands {stands} times"
+        if not asked.is_done:
+            break
+        questions += 1
+    assert questions > 3
+
+
+class Interrupt:
+    """Lets somebody else's change commit after so many questions to the database."""
+
+    def __init__(self, questions: int, change: Callable[[], Any]) -> None:
+        self.left, self.change, self.is_done = questions, change, False
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if self.left == 0 and not self.is_done:
+            self.is_done = True
+            with ThreadPoolExecutor(1) as other:
+                other.submit(self._change).result()
+        self.left -= 1
+        return execute(sql, params, many, context)
+
+    def _change(self) -> None:
+        self.change()
+        connection.close()
