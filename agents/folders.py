@@ -1,7 +1,7 @@
 """Where a session does its work: a folder of its own, a worktree of a repository where one is wanted.
 
     WORK_DIR/<workspace>/<session>        the working folder
-    WORK_DIR/<workspace>/<session>.side   what belongs to it and is no work: `home`, `tmp`, results, earlier texts
+    WORK_DIR/<workspace>/<session>.side   what belongs to it and is no work of its own
 
 Everything is private to its user.
 """
@@ -114,7 +114,15 @@ def forget_folder(path: Path) -> None:
     _clear(path)
     if repository is not None and repository.is_dir():
         branch = f"sessions/{path.name}"
-        others = run_git(repository, "rev-list", "--max-count=1", branch, "--not", f"--exclude=refs/heads/{branch}", "--all")
+        others = run_git(
+            repository,
+            "rev-list",
+            "--max-count=1",
+            branch,
+            "--not",
+            f"--exclude=refs/heads/{branch}",
+            "--all",
+        )
         if others.returncode == 0 and not others.stdout.strip():
             run_git(repository, "branch", "--delete", "--force", "--", branch)
 
@@ -135,7 +143,7 @@ def forget_folders(before: datetime, has_ended: Callable[[uuid.UUID, uuid.UUID],
 
 
 def run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """Run git there without hooks, helpers, settings of users and questions. Raises nothing for what it says."""
+    """Run git there without hooks, helpers, users' settings and questions; the caller looks at how it ended."""
     return subprocess.run(
         ["git", *_GIT_OPTIONS, "-C", str(folder), *arguments],
         capture_output=True,
@@ -242,8 +250,7 @@ def _remove_tree(folder: Path) -> None:
 
 def _all_folders() -> Iterator[Path]:
     for tenant in _folders_in(Path(settings.WORK_DIR)):
-        for path in _folders_in(tenant):
-            yield path
+        yield from _folders_in(tenant)
 
 
 def _folders_in(folder: Path) -> Iterator[Path]:

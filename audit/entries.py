@@ -38,6 +38,7 @@ class NewEntry:
     source's record and the position of the block in it, never a bare tool id (sources repeat those).
     `before` and `after` hold whole texts of an edited file ("" before: it was made). None is a text that the
     source does not have: then `is_partial` is set, and `patch` holds the hunks, if there are any.
+    A result that is seen while it grows comes in pieces: each but the last one, its end, `is_partial`.
     `is_meta` marks text that was put into the conversation by a program rather than written by a person or a
     model; pages show it folded.
     """

@@ -64,7 +64,7 @@ def open_call(tenant_id: uuid.UUID, session: tuple[str, uuid.UUID]) -> list[Evid
     entries = _entries(transcript)
     calls = list(entries.filter(kind=EntryKind.TOOL_CALL.value).order_by("-seq")[:MOST_OPEN])
     asked = {call.call_id for call in calls}
-    results = entries.filter(call_id__in=asked, kind=EntryKind.TOOL_RESULT.value)
+    results = entries.filter(call_id__in=asked, kind=EntryKind.TOOL_RESULT.value, is_partial=False)
     answered = set(results.values_list("call_id", flat=True))
     found = next((call for call in calls if call.call_id and call.call_id not in answered), None)
     if found is None:

@@ -29,9 +29,14 @@ class Marker:
 
         Without the address of a page it is no link.
         """
+        self._given = chips
         self._chips = {str(escape(placeholder)): chip for placeholder, chip in chips.items()}
         longest_first = sorted(self._chips, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def joined_with(self, others: Iterable[Marker]) -> Marker:
+        """One for a text that was put together of these entries' texts."""
+        return Marker({**self._given, **{name: chip for one in others for name, chip in one._given.items()}})
 
     def mark(self, text: str, *, is_linked: bool = True) -> str:
         """The text as it is if it holds none of them, else as HTML that keeps the lines of plain text.

@@ -163,7 +163,8 @@ class TranscriptEntry(AppendOnly):
     `native_id` is the source's own id of the thing, unique in its transcript: a second import adds nothing;
     `ordinal` is that of the raw record which it was read from.
     `call_id` pairs a tool call with its result. A file edit has `path`, `before`, `after` and `patch`;
-    `is_partial` says that the text before is not known whole. `attempt` counts retries of the same step.
+    `is_partial` says that the text before is not known whole; of a result, that more of it follows.
+    `attempt` counts retries of the same step.
     """
 
     transcript = models.ForeignKey(

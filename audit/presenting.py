@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -49,7 +49,7 @@ ROLES = {"user": "User", "assistant": "Agent", "system": "System"}
 
 @dataclass(frozen=True, slots=True)
 class EditView:
-    """A file edit; `hunks` may be cut, `show_all_url` then leads to all of them."""
+    """A file edit; `hunks` may be cut, `show_all_url` then leads to all. `note`: what else it was."""
 
     path: str
     hunks: Sequence[Hunk]
@@ -58,6 +58,7 @@ class EditView:
     is_partial: bool
     is_open: bool
     show_all_url: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class Links:
 
 def present_entries(
     entries: Sequence[TranscriptEntry],
-    results: Mapping[str, TranscriptEntry],
+    results: Mapping[str, Sequence[TranscriptEntry]],
     *,
     links: Links,
     target: int | None = None,
@@ -130,19 +131,42 @@ def present_entries(
 ) -> list[EntryView]:
     """The entries as views. A result whose call is among the entries is shown inside the call.
 
+    Pieces of one result are one text: in their call, or where the first of them stands.
     `whole` leaves nothing out: for the page of a single entry.
     """
     html = rendered_texts(entries)
-    markers = markers_of([*entries, *results.values()], links.slug)
-    shown_inside = {results[e.call_id].pk for e in entries if _is_call(e) and e.call_id in results}
+    markers = markers_of([*entries, *(piece for pieces in results.values() for piece in pieces)], links.slug)
+    pieces_of = dict(_group_pieces(entries, results))
+    shown_inside = {piece.pk for pieces in pieces_of.values() for piece in pieces}
     views = []
     for entry in entries:
-        if entry.pk in shown_inside:
+        if entry.pk in shown_inside and entry.pk not in pieces_of:
             continue
-        result = results.get(entry.call_id) if _is_call(entry) else None
-        view = _present(entry, result, html.get(entry.pk), links, target, whole)
-        views.append(_with_chips(view, markers[entry.pk], markers[(result or entry).pk]))
+        pieces = pieces_of.get(entry.pk, ())
+        view = _present(entry, pieces, html.get(entry.pk), links, target, whole)
+        of_result = markers[entry.pk].joined_with(markers[piece.pk] for piece in pieces)
+        views.append(_with_chips(view, markers[entry.pk], of_result))
     return views
+
+
+def _group_pieces(
+    entries: Sequence[TranscriptEntry], results: Mapping[str, Sequence[TranscriptEntry]]
+) -> Iterator[tuple[object, Sequence[TranscriptEntry]]]:
+    """The pieces of results by the entry that shows them: their call, or the first of them."""
+    taken: set[object] = set()
+    for entry in entries:
+        if _is_call(entry) and entry.call_id in results:
+            taken.update(piece.pk for piece in results[entry.call_id])
+            yield entry.pk, results[entry.call_id]
+    alone: dict[str, list[TranscriptEntry]] = {}
+    for entry in entries:
+        if entry.kind == EntryKind.TOOL_RESULT and entry.pk not in taken:
+            before = alone.get(entry.call_id)
+            if before is not None and before[-1].is_partial and entry.call_id:
+                before.append(entry)
+            else:
+                alone[entry.call_id] = [entry]
+                yield entry.pk, alone[entry.call_id]
 
 
 def _with_chips(view: EntryView, marker: Marker, of_result: Marker) -> EntryView:
@@ -171,17 +195,17 @@ def _is_call(entry: TranscriptEntry) -> bool:
 
 def _present(
     entry: TranscriptEntry,
-    result: TranscriptEntry | None,
+    pieces: Sequence[TranscriptEntry],
     html: str | None,
     links: Links,
     target: int | None,
     whole: bool,
 ) -> EntryView:
     kind = EntryKind(entry.kind)
-    is_target = target is not None and target in {entry.seq, result.seq if result else entry.seq}
+    is_target = target is not None and target in {entry.seq, *(piece.seq for piece in pieces)}
     tool = edit = None
     if kind in {EntryKind.TOOL_CALL, EntryKind.TOOL_RESULT}:
-        tool = _present_tool(entry, result, links, is_open=whole or is_target, whole=whole)
+        tool = _present_tool(entry, pieces, links, is_open=whole or is_target, whole=whole)
     elif kind == EntryKind.FILE_EDIT:
         edit = _present_edit(entry, links, is_open=True, whole=whole)
     text = html if html is not None and (whole or len(entry.text) <= MAX_TEXT) else _cut(entry.text, whole)
@@ -200,20 +224,21 @@ def _present(
         text=text,
         preview=_first_line(entry.text),
         is_folded=not whole and not is_target and (entry.is_meta or kind == EntryKind.THINKING),
-        anchors=(result.seq,) if result else (),
+        anchors=tuple(piece.seq for piece in pieces if piece.pk != entry.pk),
         edit=edit,
         tool=tool,
     )
 
 
 def _present_tool(
-    entry: TranscriptEntry, result: TranscriptEntry | None, links: Links, *, is_open: bool, whole: bool
+    entry: TranscriptEntry, pieces: Sequence[TranscriptEntry], links: Links, *, is_open: bool, whole: bool
 ) -> ToolView:
     is_result = entry.kind == EntryKind.TOOL_RESULT
-    output = entry.text if is_result else (result.text if result else "")
+    result = pieces[-1] if pieces else None
+    output = _join(pieces)
     lines = output.splitlines()
     is_long = not whole and (len(lines) > OUTPUT_LINES or len(output) > MAX_TEXT)
-    tone, icon, outcome = _outcome(entry if is_result else result)
+    tone, icon, outcome = _outcome(result)
     return ToolView(
         name=entry.tool_name or ("Result" if is_result else "Tool"),
         argument_line=argument_line(entry.arguments) if not is_result else "",
@@ -230,9 +255,19 @@ def _present_tool(
     )
 
 
+def _join(pieces: Sequence[TranscriptEntry]) -> str:
+    """The pieces as one text; what is said at the end begins a line."""
+    text = "".join(piece.text for piece in pieces[:-1])
+    last = pieces[-1].text if pieces else ""
+    is_said_apart = text and last and not text.endswith("\n") and not pieces[-1].is_partial
+    return f"{text}\n{last}" if is_said_apart else text + last
+
+
 def _outcome(result: TranscriptEntry | None) -> tuple[str, str, str]:
     if result is None:
         return "neutral", "circle-dashed", "no result"
+    if result.is_partial:
+        return "neutral", "circle-dashed", "no end yet"
     if result.is_error:
         return "problem", "circle-x", "failed"
     return "success", "circle-check", "ok"
@@ -242,9 +277,10 @@ def _seconds(entry: TranscriptEntry, result: TranscriptEntry | None) -> float | 
     for candidate in (result, entry):
         if candidate is not None and candidate.duration_ms is not None:
             return candidate.duration_ms / 1000
-    if result and result.occurred_at and entry.occurred_at and result.occurred_at >= entry.occurred_at:
-        return (result.occurred_at - entry.occurred_at).total_seconds()
-    return None
+    if result is None or result.is_partial or not result.occurred_at or not entry.occurred_at:
+        return None
+    between = (result.occurred_at - entry.occurred_at).total_seconds()
+    return between if between >= 0 else None
 
 
 def _present_edit(entry: TranscriptEntry, links: Links, *, is_open: bool, whole: bool) -> EditView:
@@ -257,8 +293,9 @@ def _present_edit(entry: TranscriptEntry, links: Links, *, is_open: bool, whole:
         added=sum(line.sign == "+" for line in lines),
         removed=sum(line.sign == "-" for line in lines),
         is_partial=entry.is_partial,
-        is_open=(is_open and len(lines) <= OUTPUT_LINES) or whole,
+        is_open=(is_open and 0 < len(lines) <= OUTPUT_LINES) or whole,
         show_all_url=links.entry(entry.seq) if is_long else "",
+        note=entry.text,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import reduce
@@ -61,14 +61,14 @@ CONDITIONS: dict[Only, tuple[Q, ...]] = {
 class Window:
     """Up to `WINDOW` entries in order, the results of the calls among them, and what lies around.
 
-    `results` maps the id of each call in the window to its result, also one that stands outside of it.
+    `results` maps the id of each call in the window to its result (see `results_of`).
     `older_from` and `newer_from` are the numbers that the windows beside it end before and begin after, None
     where there is none. `searched` are the first and last number that were looked through for words,
     None if a window was full before, or the transcript at its end.
     """
 
     entries: Sequence[TranscriptEntry]
-    results: dict[str, TranscriptEntry]
+    results: dict[str, list[TranscriptEntry]]
     older_from: int | None
     newer_from: int | None
     searched: tuple[int, int] | None = None
@@ -242,21 +242,39 @@ def _entries(transcript: Transcript) -> QuerySet[TranscriptEntry]:
     return TranscriptEntry.objects.filter(tenant_id=transcript.tenant_id, transcript=transcript)
 
 
-def results_of(entries: Sequence[TranscriptEntry]) -> dict[str, TranscriptEntry]:
-    """The first result of each call among entries of one transcript; one look-up for those elsewhere."""
+def results_of(
+    entries: Sequence[TranscriptEntry], *, whole: bool = False
+) -> dict[str, list[TranscriptEntry]]:
+    """The result of each call among entries of one transcript: its pieces, if it came in some, and its end.
+
+    A source that repeats a result has its first one. Of pieces only those among the entries, and the first,
+    are there, unless `whole`. At most two look-ups for what stands elsewhere.
+    """
     calls = {entry.call_id for entry in entries if entry.kind == EntryKind.TOOL_CALL and entry.call_id}
-    results = {
-        entry.call_id: entry
-        for entry in reversed(entries)
-        if entry.kind == EntryKind.TOOL_RESULT and entry.call_id in calls
-    }
-    missing = calls - results.keys()
-    if missing:
+    results: dict[str, list[TranscriptEntry]] = {}
+    _add_pieces(results, (entry for entry in entries if entry.call_id in calls))
+    if open_ := {call for call in calls if not _has_ended(results.get(call))}:
         elsewhere = TranscriptEntry.objects.filter(
             tenant_id=entries[0].tenant_id,
             transcript_id=entries[0].transcript_id,
-            call_id__in=missing,
             kind=EntryKind.TOOL_RESULT.value,
         )
-        results |= {entry.call_id: entry for entry in elsewhere.order_by("-seq")}
+        if whole:
+            _add_pieces(results, elsewhere.filter(call_id__in=open_).order_by("seq"))
+            return results
+        first = elsewhere.order_by("call_id", "seq").distinct("call_id")
+        _add_pieces(results, first.filter(call_id__in=open_ - results.keys()))
+        if open_ := {call for call in open_ & results.keys() if not _has_ended(results[call])}:
+            _add_pieces(results, first.filter(call_id__in=open_, is_partial=False))
     return results
+
+
+def _add_pieces(results: dict[str, list[TranscriptEntry]], entries: Iterable[TranscriptEntry]) -> None:
+    for entry in entries:
+        pieces = results.setdefault(entry.call_id, []) if entry.kind == EntryKind.TOOL_RESULT else None
+        if pieces is not None and not _has_ended(pieces):
+            pieces.append(entry)
+
+
+def _has_ended(pieces: Sequence[TranscriptEntry] | None) -> bool:
+    return bool(pieces) and not pieces[-1].is_partial

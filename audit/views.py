@@ -31,7 +31,7 @@ def entry_detail(request: MemberRequest, kind: str, session_id: uuid.UUID, seq: 
     page_url = session_kind.url(session, slug)
     entry_url = reverse("audit:entry-detail", args=[slug, kind, session_id, 0])
     links = Links(page_url, entry_url, {}, slug)
-    views = present_entries([entry], results_of([entry]), links=links, whole=True)
+    views = present_entries([entry], results_of([entry], whole=True), links=links, whole=True)
     raw = raw_record_of(entry)
     context = {
         "session_title": session.title,
