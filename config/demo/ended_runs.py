@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from config.demo.open_runs import DAY, HOUR, TEST_CARTS
+from config.demo.open_runs import DAY, HOUR
 from config.demo.run_beats import (
     Ask,
     Begin,
@@ -22,6 +22,17 @@ from config.demo.script import Call
 from sessions_app.kinds import Origin
 
 __all__ = ["ENDED_RUNS"]
+
+TEST_CARTS = (
+    Call(
+        "Bash",
+        {"command": "make test"},
+        "........................................................ [ 62%]\n"
+        "..................................                       [100%]\n"
+        "412 passed in 41.80s",
+        seconds=44,
+    ),
+)
 
 ENDED_RUNS = (
     RunStory(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from config.demo.real_flows import real_designs
+from config.demo.repository import unpack_repository
 from config.demo.stage import Stage
 from flows.design import FlowDesign, ParameterDesign, StepDesign
 from flows.models import Flow
@@ -15,6 +17,7 @@ def make_flows(stage: Stage) -> dict[str, Flow]:
         "ship": _ship_a_change(stage),
         "update": _update_dependencies(stage),
         "incident": _review_an_incident(stage),
+        **real_designs(stage, str(unpack_repository())),
     }
     actor = stage.actor("owner")
     return {
@@ -27,7 +30,7 @@ def _ship_a_change(stage: Stage) -> FlowDesign:
     skills, profiles = stage.skills, stage.profiles
     agent, shell = profiles["workstation"].pk, profiles["shell"].pk
     return FlowDesign(
-        name="Ship a change",
+        name="Ship a change with agents",
         description="From a ticket to production; a person is asked before the merge and the deploy.",
         parameters=(
             ParameterDesign(name="ticket", required=True),

@@ -159,7 +159,9 @@ class Player:
         )
 
     def _spend(self, text: str) -> None:
-        """The time and the tokens that the model's next text takes."""
+        """The time and the tokens that the model's next text takes; a shell takes neither."""
+        if not self._model:
+            return
         self._clock.after(seconds=2 + len(text) / CHARACTERS_PER_SECOND)
         message_id = self._message_id
         written = max(1, len(text) // CHARACTERS_PER_TOKEN)
