@@ -104,7 +104,8 @@ def session_indexes(prefix: str, partial: Mapping[str, Q]) -> list[models.Index]
     each tone that is a small part of its half. `is_folded` stands before the order so that children of a
     fan-out are never walked, and in the indexes of filters `is_open` as well, so that both halves are ranges
     of them; `status` goes along so that keys are found without looking at a row. `attention` is always among
-    the conditions: what waits on its owner is a range of one index more.
+    the conditions: what waits on its owner is a range of one index more, and so is what was written
+    of late, for whoever looks for changes that nobody announced.
     """
     order = ("-changed_at", "-id")
 
@@ -123,6 +124,7 @@ def session_indexes(prefix: str, partial: Mapping[str, Q]) -> list[models.Index]
         by("repo", ~Q(repo="")),
         by("origin"),
         ordered("awaited", "owner", "is_folded", condition=partial["attention"]),
+        models.Index(fields=["tenant", "touched_at"], name=f"{prefix}_touched"),
         ordered("redacted", "is_folded", "is_open", condition=Q(has_redactions=True)),
         GinIndex(F("tenant"), OpClass(F("search_text"), name="gin_trgm_ops"), name=f"{prefix}_text"),
     ]

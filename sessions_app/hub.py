@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -26,8 +26,8 @@ from sessions_app.hydration import SessionKey
 from sessions_app.kinds import Moment
 from sessions_app.listeners import ACCESS_ENDED, Listener
 from sessions_app.live import read_change
-from sessions_app.looking import Seen, look
-from sessions_app.revs import current_rev, later
+from sessions_app.looking import Look, Seen, look, seen_of
+from sessions_app.revs import Changes, announced_since, later
 from sessions_app.subscription import Subscription
 from workspace.access import Admission, still_admitted
 from workspace.models import Tenant
@@ -37,10 +37,11 @@ __all__ = ["Hub", "hub_of_loop"]
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.1
-LOOK_SECONDS = 15.0
+#: With the work itself, less than 15 seconds.
+LOOK_SECONDS = 14.0
 ACCESS_SECONDS = 3.0
 
-#: How far back a look reaches beyond the last one: a write's time is older than its commit.
+#: How far back a look reaches beyond the last one: a write bears a time before its commit.
 OVERLAP = timedelta(seconds=60)
 
 #: More changed rows than this in one tick, and pages are told to read everything anew.
@@ -56,7 +57,8 @@ READY = encode(Signal(op="ready"))
 class Room:
     """One tenant's sockets, and which of its rows changed since the last tick.
 
-    `seen` is how the rows stood that the hub looked at or sent; None before the first look.
+    `seen` is how the rows stood that the hub looked at or sent, `looked_at` when it last looked; None before
+    the first time.
     """
 
     tenant: Tenant
@@ -64,6 +66,7 @@ class Room:
     changed: dict[SessionKey, None] = field(default_factory=dict)
     rev: str = ""
     seen: dict[SessionKey, Seen] | None = None
+    looked_at: datetime | None = None
     opening: asyncio.Task[None] | None = None
     ticking: asyncio.Task[None] | None = None
 
@@ -115,14 +118,20 @@ class Hub:
         The first look only remembers how things stand.
         """
         now = timezone.now()
-        since = now - OVERLAP - timedelta(seconds=LOOK_SECONDS)
-        before = room.seen
-        room.tenant, found = await self._in_thread(_look, room.tenant.pk, since, now)
-        room.seen = found
+        since = (room.looked_at or now) - OVERLAP
+        tenant, found, told = await self._in_thread(_look, room.tenant.pk, since, now, room.rev)
+        before, room.seen, room.looked_at = room.seen, found.states, now
+        room.rev = later(room.rev, told.rev)
+        is_outdated = tenant.rows_outdated_at != room.tenant.rows_outdated_at
+        room.tenant = tenant
         if before is None:
             return
-        gone = [key for key, (_, _, is_live) in before.items() if is_live and key not in found]
-        self._mark(room, [key for key, seen in found.items() if before.get(key) != seen] + gone)
+        if is_outdated or not found.is_whole:
+            self._tell(room, RESYNC)
+            return
+        gone = [key for key, (_, is_live, _) in before.items() if is_live and key not in found.states]
+        changed = [key for key, seen in found.states.items() if before.get(key) != seen]
+        self._mark(room, [*changed, *gone, *told.keys])
 
     async def check_access(self) -> None:
         """Close every socket whose person may not listen any more: one query for all of them."""
@@ -166,7 +175,6 @@ class Hub:
     async def _open(self, room: Room) -> None:
         """Subscribe first, then read: what is announced in between is in both."""
         await self.subscription.add(room.tenant.pk)
-        room.rev = later(room.rev, await self._in_thread(current_rev, room.tenant.pk))
         try:
             await self.look(room)
         except DatabaseError:
@@ -226,8 +234,12 @@ class Hub:
     # ---- Again and again
 
     async def _look_again(self) -> None:
+        loop = asyncio.get_running_loop()
+        looked_at = loop.time()
         while True:
-            await asyncio.sleep(LOOK_SECONDS * random.uniform(0.8, 1.0))  # noqa: S311 - spreads the load
+            pause = LOOK_SECONDS * random.uniform(0.8, 1.0)  # noqa: S311 - spreads the load
+            await asyncio.sleep(looked_at + pause - loop.time())
+            looked_at = loop.time()
             for room in [*self.rooms.values()]:
                 try:
                     await self.look(room)
@@ -250,14 +262,16 @@ class Hub:
                 logger.exception("looking at who may listen failed")
 
 
-def _look(tenant_id: uuid.UUID, since: Any, now: Any) -> tuple[Tenant, dict[SessionKey, Seen]]:
+def _look(tenant_id: uuid.UUID, since: datetime, now: datetime, rev: str) -> tuple[Tenant, Look, Changes]:
+    """The rev comes last: a page that was read at a later one knows of all that is found here."""
     tenant = Tenant.objects.get(pk=tenant_id)
-    return tenant, look(tenant_id, since, Moment.of(tenant, now))
+    found = look(tenant_id, since, Moment.of(tenant, now))
+    return tenant, found, announced_since(tenant_id, rev)
 
 
 def _render(tenant: Tenant, keys: Collection[SessionKey]) -> tuple[list[Op], dict[SessionKey, Seen]]:
     ops, rows = make_ops(tenant, keys, Moment.of(tenant, timezone.now()))
-    return ops, {(row.kind, row.id): (row.changed_at, row.version, row.is_live) for row in rows}
+    return ops, {(row.kind, row.id): seen_of(row) for row in rows}
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()

@@ -156,6 +156,7 @@ class SessionRow:
     plan_name: str
     plan_url: str
     changed_at: datetime
+    touched_at: datetime
     error: str
     repo: str
     origin: str
@@ -335,6 +336,7 @@ class SessionKind(ABC):
             plan_name=obj.plan.name if obj.plan_id else "",
             plan_url=_page_url("sessions_app:plan-detail", tenant_slug, obj.plan_id),
             changed_at=obj.changed_at,
+            touched_at=obj.touched_at,
             error=obj.error,
             repo=obj.repo,
             origin=obj.origin,

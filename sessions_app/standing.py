@@ -48,7 +48,7 @@ def session_changes(request: MemberRequest) -> HttpResponse:
     """`since=REV`: a frame of every row that changed after it, or the signal to read everything anew."""
     tenant, since = request.seat.tenant, request.GET.get("since", "")
     moment = Moment.of(tenant, timezone.now())
-    changes = changes_since(tenant.pk, since, moment) if is_rev(since) else None
+    changes = changes_since(tenant, since, moment) if is_rev(since) else None
     if changes is None:
         return JsonResponse(Signal(op="resync"))
     ops, _ = make_ops(tenant, changes.keys, moment)

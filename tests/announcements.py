@@ -14,4 +14,5 @@ type Key = tuple[str, str]
 def read_announcements(tenant: Tenant) -> list[Key]:
     """The (kind, id) of every change that was announced to this tenant, oldest first."""
     with redis.Redis.from_url(settings.REDIS_URL, decode_responses=True) as broker:
-        return [(fields["kind"], fields["id"]) for _, fields in broker.xrange(stream_name(tenant.pk))]
+        entries = broker.xrange(stream_name(tenant.pk))
+    return [(fields["kind"], fields["id"]) for _, fields in entries if "kind" in fields]

@@ -183,6 +183,16 @@ class Model:
         return str(answer["body"].decode())
 
 
+async def follow(socket: Socket, models: list[Model], title: str) -> None:
+    """Apply what comes until the change that made this title has come."""
+    while True:
+        message = await socket.receive()
+        for model in models:
+            await model.take(message)
+        if any(op["op"] == "upsert" and op["facets"]["title"] == title for op in message.get("ops", ())):
+            return
+
+
 def first(pattern: str, text: str) -> str:
     """The group of the first match; "" if there is none."""
     found = re.search(pattern, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,18 @@ import pytest
 import redis
 from channels.db import database_sync_to_async as in_thread
 
+from chats.services import rename_chat
 from config.embedded.binaries import find_valkey_server
 from sessions_app import live
 from tests.config.processes import eventually
+from tests.factories.chats import ChatFactory
 from tests.live.changes import Story
-from tests.live.sockets import Model, open_socket, sign_in
+from tests.live.sockets import Model, Socket, follow, open_socket, sign_in
+from workspace.actors import SYSTEM
 from workspace.models import Membership
 
-CHANGES_WHILE_AWAY = 15
+AWAY_SECONDS = 10
+SECONDS_BETWEEN_CHANGES = 0.05
 
 
 class Valkey:
@@ -73,39 +78,70 @@ def forget_clients() -> None:
 
 
 @pytest.mark.parametrize("keeps_its_data", [True, False])
-async def test_valkey_stops_under_load_and_pages_end_equal(
+async def test_valkey_stops_for_ten_seconds_under_load_and_all_pages_end_equal(
     member: Membership, valkey: Valkey, keeps_its_data: bool
 ):
+    """One page stays connected, the socket of the other is lost with Valkey, and a third had none at all."""
     client = await in_thread(sign_in)(member.user)
     story = await in_thread(Story)(member)
-    away = Model(client, member.tenant)
-    await away.load()
-    model = Model(client, member.tenant)
+    stays, drops, away = pages = [Model(client, member.tenant) for _ in range(3)]
+    for page in pages:
+        await page.load()
     async with open_socket(client, member.tenant) as socket:
-        await model.load()
-        await model.apply(await change(story, socket))
-        await asyncio.to_thread(valkey.stop)
+        async with open_socket(client, member.tenant) as other:
+            title = await in_thread(story.finish)()
+            await follow(socket, [stays], title)
+            await follow(other, [drops], title)
+            await asyncio.to_thread(valkey.stop)
         assert (await socket.receive())["op"] == "pause"
-        for _ in range(CHANGES_WHILE_AWAY):
+        back_at = time.monotonic() + AWAY_SECONDS
+        while time.monotonic() < back_at:
             await in_thread(story.step)()
-        assert not await model.is_fresh()
+            await asyncio.sleep(SECONDS_BETWEEN_CHANGES)
+        assert not await stays.is_fresh()
         if not keeps_its_data:
             valkey.forget()
         await asyncio.to_thread(valkey.start)
-        message = await socket.receive()
-        assert message == {"op": "resync"}
-        await model.apply(message)
-        await model.apply(await change(story, socket))
-        assert await model.is_fresh()
-    if not keeps_its_data:
+        await drops.catch_up()
         await away.catch_up()
-        assert await away.is_fresh(), "its rev is of another stream"
+        await stays.apply(await resync_of(socket))
+        assert [await page.is_fresh() for page in pages] == [True] * 3
+        async with open_socket(client, member.tenant) as other:
+            await drops.catch_up()
+            title = await in_thread(story.finish)()
+            await follow(socket, [stays], title)
+            await follow(other, [drops], title)
+        await away.catch_up()
+        assert [await page.is_fresh() for page in pages] == [True] * 3
 
 
-async def change(story: Story, socket: Any) -> dict[str, Any]:
-    """One more change, and the frame that tells of it."""
-    await in_thread(story.finish)()
-    return await socket.receive()
+@pytest.mark.parametrize("is_empty", [True, False])
+async def test_a_page_of_a_stream_that_is_lost_with_all_that_came_after_catches_up(
+    member: Membership, valkey: Valkey, is_empty: bool
+):
+    """Also one that was read when nothing had ever been announced."""
+    client = await in_thread(sign_in)(member.user)
+    chat = await in_thread(ChatFactory)(tenant=member.tenant, owner=member.user)
+    of_chat = {"tenant_id": chat.tenant_id, "chat_id": chat.pk, "actor": SYSTEM}
+    if not is_empty:
+        await in_thread(rename_chat)(**of_chat, title="Told before")
+    model = Model(client, member.tenant)
+    await model.load()
+    assert model.rev
+    await in_thread(rename_chat)(**of_chat, title="Told after")
+    await asyncio.to_thread(valkey.stop)
+    valkey.forget()
+    await asyncio.to_thread(valkey.start)
+    assert not await model.is_fresh()
+    await model.catch_up()
+    assert await model.is_fresh()
+
+
+async def resync_of(socket: Socket) -> dict[str, Any]:
+    """What a socket is told once Valkey is back; what the hub has found by looking may come before."""
+    while (message := await socket.receive()).get("op") != "resync":
+        continue
+    return message
 
 
 async def test_a_page_that_opens_while_valkey_is_away_is_told_so_and_later_resyncs(
@@ -120,8 +156,5 @@ async def test_a_page_that_opens_while_valkey_is_away_is_told_so_and_later_resyn
         assert model.rev == ""
         await in_thread(story.step)()
         await asyncio.to_thread(valkey.start)
-        while (message := await socket.receive()) == {"op": "pause"}:
-            continue
-        assert message == {"op": "resync"}
-        await model.apply(message)
+        await model.apply(await resync_of(socket))
         assert await model.is_fresh()
