@@ -213,6 +213,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "schedule": 60.0,
         "options": {"expires": 55.0},
     },
+    "take up lost runs": {
+        "task": "flows.jobs.take_up_lost_runs",
+        "schedule": 10.0,
+        "options": {"expires": 8.0},
+    },
     "resend staged files": {"task": "intake.jobs.resend", "schedule": 20.0, "options": {"expires": 15.0}},
     "resume sweeps": {"task": "audit.jobs.resume_sweeps", "schedule": 30.0, "options": {"expires": 25.0}},
     "forget staged files": {"task": "intake.jobs.forget", "schedule": 3600.0, "options": {"expires": 1800.0}},

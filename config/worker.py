@@ -6,11 +6,15 @@ import gc
 import os
 import signal
 import warnings
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
 from typing import Any
 
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
-from celery.signals import celeryd_after_setup, worker_ready
+from celery.signals import celeryd_after_setup, worker_process_init, worker_ready
 
+from agents.shutdown import begin_shutdown, follow_parent
 from config.celery import app
 from config.heartbeat import WorkerHeartbeat
 
@@ -40,3 +44,25 @@ def leave_the_terminal_to_the_group(**_kwargs: Any) -> None:
     """Under `make run` a Ctrl-C reaches every process; the one that leads them says how to stop."""
     if os.environ.get("STARTED_BY_RUN"):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]
+def tell_work_of_shutdown(**_kwargs: Any) -> None:
+    """What is at work hears at once that the worker is to end: Celery's own word comes after its wait."""
+    for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
+        handle = signal.getsignal(number)
+        if callable(handle):
+            signal.signal(number, partial(_tell_and_handle, handle))
+
+
+def _tell_and_handle(
+    handle: Callable[[int, FrameType | None], Any], number: int, frame: FrameType | None
+) -> None:
+    begin_shutdown()
+    handle(number, frame)
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def end_with_the_parent(**_kwargs: Any) -> None:
+    """A child whose parent was killed hands its work back."""
+    follow_parent()

@@ -11,6 +11,7 @@ from audit.entries import JSON, EntryKind, NewEntry, RunFacts
 from audit.moves import Move, Moves, allowed_moves, check_move, lock_session, save_move
 from audit.presenting import format_arguments
 from audit.services import append_entries, record
+from flows.leases import KIND, check_fence
 from flows.models import FlowRun, RunMode, RunStatus, StepRun, StepStatus
 from sessions_app.kinds import IllegalMove
 from tasks.models import TaskStatus, WaitingOn
@@ -33,14 +34,14 @@ __all__ = [
     "write_line",
 ]
 
-KIND = "flow_run"
-
 #: The moves of a run, by the names that people read. Those that stay in `running` move a step of it.
 MOVES: Moves = {
     "begin": Move.of([RunStatus.PENDING], RunStatus.RUNNING),
     "start_step": Move.of([RunStatus.RUNNING], RunStatus.RUNNING),
     "finish_step": Move.of([RunStatus.RUNNING], RunStatus.RUNNING),
     "skip_step": Move.of([RunStatus.RUNNING], RunStatus.RUNNING),
+    "retry_step": Move.of([RunStatus.RUNNING], RunStatus.RUNNING),
+    "pass_step": Move.of([RunStatus.RUNNING], RunStatus.RUNNING),
     "fail_step": Move.of([RunStatus.RUNNING], RunStatus.FAILED),
     "pause": Move.of([RunStatus.RUNNING], RunStatus.PAUSED),
     "approve": Move.of([RunStatus.PAUSED], RunStatus.RUNNING),
@@ -91,13 +92,19 @@ NO_LEASE: Mapping[str, Any] = {"lease_holder": "", "lease_expires_at": None}
 
 
 def lock_run(
-    *, tenant_id: uuid.UUID, run_id: uuid.UUID, move: str, seen_version: int | None = None
+    *,
+    tenant_id: uuid.UUID,
+    run_id: uuid.UUID,
+    move: str,
+    seen_version: int | None = None,
+    fence: int | None = None,
 ) -> FlowRun:
     """The run, locked with all its steps (each write to a step goes through here), able to make `move`.
 
-    Raises `FlowRun.DoesNotExist`, `StaleVersion` or `IllegalMove`.
+    A worker names its `fence`. Raises `FlowRun.DoesNotExist`, `LeaseLost`, `StaleVersion` or `IllegalMove`.
     """
     run = lock_session(FlowRun, tenant_id=tenant_id, session_id=run_id)
+    check_fence(run, fence)
     check_move(run, moves=MOVES, move=move, seen_version=seen_version)
     return run
 
@@ -201,18 +208,20 @@ def move_step(step: StepRun, move: str, fields: Mapping[str, Any] | None = None)
     step.save(update_fields=list(values))
 
 
-def add_attempt(run: FlowRun) -> None:
-    """The next attempt of the step that failed; a step that has not failed needs none."""
+def add_attempt(run: FlowRun, due_at: datetime | None = None) -> StepRun:
+    """The next attempt of the step that failed; a step that has not failed needs none and goes on itself."""
     step = find_current_step(run)
-    if step.status == StepStatus.FAILED:
-        StepRun.objects.create(
-            tenant_id=run.tenant_id,
-            run=run,
-            position=step.position,
-            name=step.name,
-            attempt=step.attempt + 1,
-            parameters=run.snapshot["steps"][step.position - 1]["parameters"],
-        )
+    if step.status != StepStatus.FAILED:
+        return step
+    return StepRun.objects.create(
+        tenant_id=run.tenant_id,
+        run=run,
+        position=step.position,
+        name=step.name,
+        attempt=step.attempt + 1,
+        parameters=run.snapshot["steps"][step.position - 1]["parameters"],
+        due_at=due_at,
+    )
 
 
 def step_data(step: StepRun, event: str, **more: JSON) -> dict[str, JSON]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
+from collections.abc import Collection
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -16,7 +17,7 @@ from audit.sweeps import start_sweep
 from workspace.actors import Actor
 from workspace.models import EarlierValue, RotationCheck, RotationStep, Secret
 from workspace.records import lock_tenant
-from workspace.sealing import derive_key, seal
+from workspace.sealing import derive_key, seal, unseal
 
 __all__ = [
     "check_rotation_step",
@@ -24,6 +25,7 @@ __all__ = [
     "delete_secret",
     "describe_secret",
     "forget_earlier_values",
+    "open_secrets",
     "restart_rotation",
     "rotate_secret",
     "set_secret",
@@ -135,6 +137,20 @@ def restart_rotation(*, tenant_id: uuid.UUID, name: str) -> None:
     """Take all ticks away, for the next rotation. Raises Secret.DoesNotExist."""
     secret = _lock(tenant_id, name)
     RotationCheck.objects.for_tenant(tenant_id).filter(secret=secret).delete()
+
+
+def open_secrets(*, tenant_id: uuid.UUID, names: Collection[str]) -> dict[str, str]:
+    """The present values of these secrets by name, of those that there are.
+
+    For the environment of work that names them, right before it begins, and for nothing else: no page, row,
+    message or log gets to see them. Raises `Unsealable`.
+    """
+    return {
+        secret.name: unseal(
+            bytes(secret.sealed), key_id=secret.key_id, tenant_id=tenant_id, name=secret.sealed_as
+        )
+        for secret in Secret.objects.for_tenant(tenant_id).filter(name__in=names)
+    }
 
 
 def _lock(tenant_id: uuid.UUID, name: str) -> Secret:

@@ -1,9 +1,10 @@
-"""Every write to flows and their runs: `definition` makes flows, `runs`, `steps` and `decisions` run them.
+"""Every write to flows and their runs: `definition` makes flows, the other modules run them.
 
 Each service is one transaction: the rows, the transcript's line, the audit entry, and once it has committed
 the announcement. An illegal move raises `IllegalMove`, a stale one `StaleVersion`, and changes nothing.
 """
 
+from flows.services.attempts import pass_step, retry_step, take_up_step
 from flows.services.background import send_to_background
 from flows.services.decisions import AlreadyDecided, approve_checkpoint, reject_checkpoint, skip_checkpoint
 from flows.services.definition import archive_flow, create_flow, read_design, restore_flow, update_flow
@@ -41,6 +42,7 @@ __all__ = [
     "fail_step",
     "finish_step",
     "interrupt_run",
+    "pass_step",
     "pause_at_checkpoint",
     "read_design",
     "reject_checkpoint",
@@ -48,11 +50,13 @@ __all__ = [
     "restore_flow",
     "resume_run",
     "retry_run",
+    "retry_step",
     "see_checkpoint",
     "send_to_background",
     "skip_checkpoint",
     "skip_step",
     "start_run",
     "start_step",
+    "take_up_step",
     "update_flow",
 ]

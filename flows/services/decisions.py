@@ -21,6 +21,7 @@ from flows.models import FlowRun, RunStatus, StepRun
 from flows.moves import KIND, MOVES, find_current_step, move_step, save_run, step_data, write_line
 from flows.services.runs import cancel_open_steps, complete_locked_run
 from flows.services.steps import next_position, see_checkpoint, write_step_start
+from flows.waking import wake
 from sessions_app.kinds import StaleVersion
 from workspace.actors import Actor
 
@@ -80,6 +81,7 @@ def approve_checkpoint(
     write_step_start(run, step, now)
     verb = f"changed {', '.join(edits)} and approved" if edits else "approved"
     _move(decision, "approve", actor, now, seq, f"{actor.name} {verb} step {step.position} “{step.name}”.")
+    wake(run)
     return run
 
 
@@ -119,6 +121,8 @@ def skip_checkpoint(
     _move(decision, "skip", actor, now, seq, rule, step_position=next_position(run))
     if step.position == run.step_count:
         complete_locked_run(run, actor=actor, now=now)
+    else:
+        wake(run)
     return run
 
 

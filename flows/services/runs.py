@@ -22,6 +22,7 @@ from flows.design import ParameterDesign, read_values
 from flows.models import Flow, FlowRun, FlowStep, RunMode, StepRun, StepStatus
 from flows.moves import KIND, MOVES, add_attempt, find_current_step, lock_run, move_step, save_run, write_line
 from flows.services.background import carry_run
+from flows.waking import wake
 from sessions_app.kinds import IllegalMove, Origin
 from sessions_app.live import announce
 from workspace.actors import Actor
@@ -107,6 +108,7 @@ def start_run(
     _tell_of_start(run, actor, now, values, RunFacts(origin=origin, repo=repo))
     if run.run_mode == RunMode.BACKGROUND:
         carry_run(run, actor=actor, now=now)
+    wake(run)
     return run
 
 
@@ -207,33 +209,50 @@ def _make_step_runs(run: FlowRun) -> list[StepRun]:
 
 @transaction.atomic
 def begin_run(
-    *, tenant_id: uuid.UUID, run_id: uuid.UUID, actor: Actor, now: datetime | None = None
+    *,
+    tenant_id: uuid.UUID,
+    run_id: uuid.UUID,
+    actor: Actor,
+    fence: int | None = None,
+    now: datetime | None = None,
 ) -> FlowRun:
     """A worker has taken the run up; its first step is next."""
     now = now or timezone.now()
-    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="begin")
+    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="begin", fence=fence)
     _move(run, "begin", actor, now, "Run began", "A worker has taken it up.", started_at=now)
     return run
 
 
 @transaction.atomic
 def block_run(
-    *, tenant_id: uuid.UUID, run_id: uuid.UUID, actor: Actor, reason: str, now: datetime | None = None
+    *,
+    tenant_id: uuid.UUID,
+    run_id: uuid.UUID,
+    actor: Actor,
+    reason: str,
+    fence: int | None = None,
+    now: datetime | None = None,
 ) -> FlowRun:
     """Something is missing that a person must provide; `reason` says what. A step under way has failed."""
     now = now or timezone.now()
-    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="block")
+    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="block", fence=fence)
     _hold_up(run, "block", actor, now, reason, word="Blocked")
     return run
 
 
 @transaction.atomic
 def interrupt_run(
-    *, tenant_id: uuid.UUID, run_id: uuid.UUID, actor: Actor, reason: str, now: datetime | None = None
+    *,
+    tenant_id: uuid.UUID,
+    run_id: uuid.UUID,
+    actor: Actor,
+    reason: str,
+    fence: int | None = None,
+    now: datetime | None = None,
 ) -> FlowRun:
     """Recovery has given up; `reason` says why. A step under way has failed."""
     now = now or timezone.now()
-    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="interrupt")
+    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="interrupt", fence=fence)
     _hold_up(run, "interrupt", actor, now, reason, word="Interrupted")
     return run
 
@@ -281,6 +300,7 @@ def resume_run(
         waiting_since=None,
         started_at=run.started_at or now,
     )
+    wake(run)
     return run
 
 
@@ -296,21 +316,26 @@ def retry_run(
     """Try the failed step once more, as its next attempt; the earlier attempts stay as they are."""
     now = now or timezone.now()
     run = lock_run(tenant_id=tenant_id, run_id=run_id, move="retry", seen_version=seen_version)
-    add_attempt(run)
-    step = find_current_step(run)
+    step = add_attempt(run)
     text = f"{actor.name} retried step {step.position} “{step.name}” (attempt {step.attempt})"
     rule = f"It was retried from step {step.position} of {run.step_count}, attempt {step.attempt}."
     _move(run, "retry", actor, now, text, rule, error="", finished_at=None)
+    wake(run)
     return run
 
 
 @transaction.atomic
 def complete_run(
-    *, tenant_id: uuid.UUID, run_id: uuid.UUID, actor: Actor, now: datetime | None = None
+    *,
+    tenant_id: uuid.UUID,
+    run_id: uuid.UUID,
+    actor: Actor,
+    fence: int | None = None,
+    now: datetime | None = None,
 ) -> FlowRun:
     """The run is done. Raises IllegalMove while a step is open: each has finished or was skipped."""
     now = now or timezone.now()
-    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="complete")
+    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="complete", fence=fence)
     complete_locked_run(run, actor=actor, now=now)
     return run
 
@@ -318,7 +343,9 @@ def complete_run(
 def complete_locked_run(run: FlowRun, *, actor: Actor, now: datetime) -> None:
     """`complete_run` on a run that the caller has locked and that is running."""
     step = find_current_step(run)
-    if run.step_position < run.step_count or step.status not in {StepStatus.COMPLETED, StepStatus.SKIPPED}:
+    # A run that goes on although its last step has failed was passed on from there.
+    over = {StepStatus.COMPLETED, StepStatus.SKIPPED, StepStatus.FAILED}
+    if run.step_position < run.step_count or step.status not in over:
         raise IllegalMove(
             subject=f"flow run “{run.title}”",
             tried="complete",

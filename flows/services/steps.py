@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from audit.headlines import make_headline
 from audit.imports import Delivery, append_delivery
 from audit.moves import allowed_moves, lock_session, save_progress
 from audit.services import Appended, content_hash, redact, redact_value
+from flows.leases import check_fence
 from flows.models import FlowRun, RunMode, RunStatus, StepRun, StepStatus
 from flows.moves import (
     KIND,
@@ -38,6 +39,7 @@ __all__ = [
     "finish_step",
     "pause_at_checkpoint",
     "see_checkpoint",
+    "see_results",
     "skip_step",
     "start_step",
 ]
@@ -50,13 +52,19 @@ def start_step(
     run_id: uuid.UUID,
     actor: Actor,
     arguments: Mapping[str, JSON] | None = None,
+    fence: int | None = None,
     now: datetime | None = None,
 ) -> StepRun:
-    """The current step is at work. `arguments` are its parameters with every reference put in."""
+    """The current step is at work. `arguments` are its parameters with every reference put in.
+
+    A worker names its claim of the run, here and in the services below: `fence`. They raise `LeaseLost` where
+    it is not the run's any more, and have written nothing.
+    """
     now = now or timezone.now()
-    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="start_step")
+    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="start_step", fence=fence)
     step = find_current_step(run)
-    move_step(step, "start", {"started_at": now, "parameters": _clean_arguments(run, step, arguments)})
+    clean = _clean_arguments(run, step, arguments)
+    move_step(step, "start", {"started_at": now, "parameters": clean, "fence": fence})
     seq = write_step_start(run, step, now)
     mirror_step(run, now=now, step=step)
     record_step(step, run=run, actor=actor, action="start_step", before=StepStatus.PENDING, entry_seq=seq)
@@ -87,6 +95,7 @@ def add_entries(
     tenant_id: uuid.UUID,
     run_id: uuid.UUID,
     delivery: Delivery,
+    fence: int | None = None,
     now: datetime | None = None,
 ) -> Appended:
     """Add what the current step's agent says and does to the run's transcript, under the step's attempt.
@@ -95,6 +104,7 @@ def add_entries(
     """
     now = now or timezone.now()
     run = lock_session(FlowRun, tenant_id=tenant_id, session_id=run_id)
+    check_fence(run, fence)
     if run.status != RunStatus.RUNNING:
         raise IllegalMove(
             subject=f"flow run “{run.title}”",
@@ -119,6 +129,7 @@ def pause_at_checkpoint(
     actor: Actor,
     arguments: Mapping[str, JSON] | None = None,
     message: str = "",
+    fence: int | None = None,
     now: datetime | None = None,
 ) -> FlowRun:
     """Ask a person before the current step; what they will see is bound into the checkpoint's hash.
@@ -126,7 +137,7 @@ def pause_at_checkpoint(
     `message` is the step's own unless given.
     """
     now = now or timezone.now()
-    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="pause")
+    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="pause", fence=fence)
     step = find_current_step(run)
     move_step(step, "pause", {"parameters": _clean_arguments(run, step, arguments)})
     message = message or run.snapshot["steps"][step.position - 1]["checkpoint_message"]
@@ -178,17 +189,22 @@ def see_checkpoint(run: FlowRun, step: StepRun, *, version: int | None = None) -
             "skill": design["skill"],
         },
         "arguments": step.parameters,
-        "results": [
-            {
-                "position": earlier.position,
-                "name": earlier.name,
-                "attempt": earlier.attempt,
-                "status": str(earlier.status),
-                "result": earlier.result,
-            }
-            for earlier in done.order_by("position", "attempt")
-        ],
+        "results": see_results(done.order_by("position", "attempt")),
     }
+
+
+def see_results(steps: Iterable[StepRun]) -> JSON:
+    """What a person is shown of the attempts before the step that they decide on."""
+    return [
+        {
+            "position": step.position,
+            "name": step.name,
+            "attempt": step.attempt,
+            "status": str(step.status),
+            "result": step.result,
+        }
+        for step in steps
+    ]
 
 
 @transaction.atomic
@@ -207,11 +223,12 @@ def finish_step(
     run_id: uuid.UUID,
     actor: Actor,
     result: JSON = None,
+    fence: int | None = None,
     now: datetime | None = None,
 ) -> StepRun:
     """The current step is done with this result; the next one is the current one, if there is one."""
     now = now or timezone.now()
-    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="finish_step")
+    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="finish_step", fence=fence)
     step = find_current_step(run)
     clean = redact_value(tenant_id=tenant_id, value=result)
     move_step(step, "finish", {"result": clean, "finished_at": now})
@@ -236,11 +253,12 @@ def skip_step(
     run_id: uuid.UUID,
     actor: Actor,
     reason: str = "",
+    fence: int | None = None,
     now: datetime | None = None,
 ) -> StepRun:
     """Pass over the current step, which has not started: its condition does not hold."""
     now = now or timezone.now()
-    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="skip_step")
+    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="skip_step", fence=fence)
     step = find_current_step(run)
     move_step(step, "skip", {"finished_at": now})
     because = f": {reason}" if reason else ""
@@ -265,11 +283,12 @@ def fail_step(
     run_id: uuid.UUID,
     actor: Actor,
     error: str,
+    fence: int | None = None,
     now: datetime | None = None,
 ) -> FlowRun:
     """The current step has failed, and the run with it; the list shows the first line of the error."""
     now = now or timezone.now()
-    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="fail_step")
+    run = lock_run(tenant_id=tenant_id, run_id=run_id, move="fail_step", fence=fence)
     step = find_current_step(run)
     clean = redact(tenant_id=tenant_id, text=error)
     move_step(step, "fail", {"error": clean, "finished_at": now})

@@ -19,6 +19,8 @@ CALLS: dict[str, Callable[[World, FlowRun], Any]] = {
     "start_step": lambda world, run: world.call(services.start_step, run),
     "finish_step": lambda world, run: world.call(services.finish_step, run, result={"ok": True}),
     "skip_step": lambda world, run: world.call(services.skip_step, run, reason="not needed"),
+    "retry_step": lambda world, run: world.call(services.retry_step, run, error="Error: exit code 1"),
+    "pass_step": lambda world, run: world.call(services.pass_step, run, error="Error: exit code 1"),
     "fail_step": lambda world, run: world.call(services.fail_step, run, error="Error: exit code 1"),
     "pause": lambda world, run: world.call(services.pause_at_checkpoint, run),
     "approve": lambda world, run: world.decide(services.approve_checkpoint, run),
@@ -83,7 +85,7 @@ def test_a_legal_move_ends_in_its_status_and_is_on_record(world, move, status):
     assert moved.changed_at == world.now
     entry, line = audit_of(run)[-1], lines_of(run)[-1]
     assert entry.action == move
-    is_of_step = move in {"start_step", "finish_step", "skip_step"}
+    is_of_step = move in {"start_step", "finish_step", "skip_step", "retry_step", "pass_step"}
     assert entry.object_kind == ("step_run" if is_of_step else "flow_run")
     assert line.occurred_at == world.now
     assert entry.entry_seq in {line.seq, line.seq - 1}
@@ -112,7 +114,7 @@ def test_a_move_that_the_running_step_does_not_have_changes_nothing(world, move)
     assert picture_of(run) == before
 
 
-@pytest.mark.parametrize("move", ["finish_step", "fail_step"])
+@pytest.mark.parametrize("move", ["finish_step", "fail_step", "retry_step", "pass_step"])
 def test_a_step_that_has_not_started_neither_finishes_nor_fails(world, move):
     run = run_ready_for(world, "start_step", RunStatus.RUNNING)
     before = picture_of(run)

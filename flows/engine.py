@@ -1,0 +1,269 @@
+"""The engine: a worker takes a run up and does what its rows say is next, until the run rests.
+
+One decision at a time, each carried out by one service under the worker's fence. So a worker may die
+anywhere: whoever takes the run up next reads the rows and goes on from there. See `docs/engine.md`.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, connection
+from django.utils import timezone
+
+from agents.runtimes import Outcome, Stop, StopReason, get_runtime
+from audit.entries import JSON, EntryKind, NewEntry
+from audit.imports import Delivery
+from audit.models import DecisionReceipt
+from audit.models import Outcome as Decided
+from audit.redaction import Redactor
+from audit.redactors import one_redactor
+from flows import services
+from flows.deciding import (
+    Ask,
+    Begin,
+    Block,
+    Complete,
+    Decision,
+    Fail,
+    GiveUp,
+    Pass,
+    Recover,
+    Retry,
+    Skip,
+    Start,
+    TakeUp,
+    Wait,
+    decide,
+    decide_after_failure,
+)
+from flows.leases import KIND, Claim, LeaseLost, claim_run, keep, make_holder, release
+from flows.models import FlowRun, StepRun
+from flows.performing import (
+    Assignment,
+    FindRuntime,
+    LimitPassed,
+    Missing,
+    find_limits,
+    make_assignment,
+    open_folder,
+)
+from flows.waking import send_run
+from workspace.actors import Actor, ActorKind
+
+__all__ = ["advance", "take_up"]
+
+logger = logging.getLogger(__name__)
+
+ENGINE = Actor(ActorKind.SYSTEM, "engine")
+
+
+def take_up(run_id: uuid.UUID, stop: Stop | None = None, *, find_runtime: FindRuntime = get_runtime) -> bool:
+    """Claim a run and work on it until it rests; False if there was nothing to claim.
+
+    `stop` hands it back where it stands. Whatever goes wrong, the run is let go of: a database that is away
+    leaves it to the sweep, a fault of ours interrupts it.
+    """
+    claim = claim_run(run_id, make_holder())
+    if claim is None:
+        return False
+    stop = stop or Stop()
+    try:
+        with keep(claim, stop):
+            advance(claim, stop, find_runtime=find_runtime)
+        release(claim)
+    except LeaseLost as lost:
+        logger.info("%s", lost)
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("run %s was let go of, the database is away: %s", run_id, error)
+        connection.close()
+    except Exception as error:
+        logger.exception("run %s cannot go on", run_id)
+        _interrupt(claim, error)
+    if stop.reason is StopReason.SHUTDOWN:
+        send_run(run_id)
+    return True
+
+
+def advance(claim: Claim, stop: Stop, *, find_runtime: FindRuntime = get_runtime) -> None:
+    """Do what is next on a claimed run until it rests or `stop` is set. Raises `LeaseLost`."""
+    with one_redactor(claim.tenant_id) as redactor:
+        worker = _Worker(claim, stop, find_runtime, redactor)
+        while not stop.is_set() and worker.take_step():
+            pass
+
+
+def _interrupt(claim: Claim, error: Exception) -> None:
+    reason = (
+        f"recovery gave up: {type(error).__name__} in the engine. "
+        "The workers' log has the rest; resume the run once that is mended."
+    )
+    try:
+        services.interrupt_run(
+            tenant_id=claim.tenant_id, run_id=claim.run_id, actor=ENGINE, reason=reason, fence=claim.fence
+        )
+    except LeaseLost:
+        return
+    except Exception:
+        logger.exception("run %s could not be interrupted", claim.run_id)
+
+
+@dataclass(slots=True)
+class _Worker:
+    """One claim at work. `folder` is the run's, once it was opened."""
+
+    claim: Claim
+    stop: Stop
+    find_runtime: FindRuntime
+    redactor: Redactor
+    folder: Path | None = None
+
+    def take_step(self) -> bool:
+        """Carry out one decision; False if the run rests."""
+        run = FlowRun.objects.for_tenant(self.claim.tenant_id).get(pk=self.claim.run_id)
+        steps = list(StepRun.objects.for_tenant(run.tenant_id).filter(run=run))
+        if run.fence != self.claim.fence:
+            raise LeaseLost(f"run {run.pk} was taken over")
+        step = max((s for s in steps if s.position == run.step_position), key=lambda s: s.attempt)
+        match decide(run, steps, timezone.now(), approved=self._read_approved(run, step)):
+            case Start(arguments):
+                self._start(run, step, steps, arguments)
+            case TakeUp():
+                self._start(run, step, steps, None)
+            case Wait(until):
+                self.stop.wait((until - timezone.now()).total_seconds())
+            case Begin():
+                services.begin_run(**self._as_engine())
+            case Skip(reason):
+                services.skip_step(**self._as_engine(), reason=reason)
+            case Recover(error):
+                services.retry_step(**self._as_engine(), error=error, was_cut_off=True)
+            case resting:
+                self._come_to_rest(resting)
+                return False
+        return True
+
+    def _come_to_rest(self, decision: Decision) -> None:
+        match decision:
+            case Complete():
+                services.complete_run(**self._as_engine())
+            case Ask(arguments):
+                services.pause_at_checkpoint(**self._as_engine(), arguments=arguments)
+            case Block(reason):
+                services.block_run(**self._as_engine(), reason=reason)
+            case GiveUp(reason):
+                services.interrupt_run(**self._as_engine(), reason=reason)
+
+    def _read_approved(self, run: FlowRun, step: StepRun) -> list[Mapping[str, Any]]:
+        """What was seen by those who approved earlier attempts of the current step."""
+        if step.attempt == 1:
+            return []
+        receipts = DecisionReceipt.objects.for_tenant(run.tenant_id).filter(
+            session_kind=KIND, session_id=run.pk, outcome=Decided.APPROVED
+        )
+        return list(receipts.filter(seen__step__position=step.position).values_list("seen", flat=True))
+
+    def _start(
+        self, run: FlowRun, step: StepRun, steps: list[StepRun], arguments: Mapping[str, JSON] | None
+    ) -> None:
+        """Begin with a step and see it through; one that was approved has its arguments already."""
+        try:
+            assignment = make_assignment(
+                run,
+                step,
+                arguments=step.parameters if arguments is None else arguments,
+                folder=self._open_folder(run, steps),
+                redactor=self.redactor,
+                find_runtime=self.find_runtime,
+            )
+        except Missing as missing:
+            services.block_run(**self._as_engine(), reason=str(missing))
+            return
+        if arguments is None:
+            services.take_up_step(**self._as_worker())
+        else:
+            step = services.start_step(**self._as_engine(), arguments=arguments)
+        try:
+            limits = find_limits(run, step, steps)
+        except LimitPassed as passed:
+            services.fail_step(**self._as_engine(), error=str(passed))
+            return
+        outcome = self._perform(
+            replace(assignment, work=replace(assignment.work, arguments=step.parameters, limits=limits))
+        )
+        self._end(run, step, steps, outcome)
+
+    def _open_folder(self, run: FlowRun, steps: list[StepRun]) -> Path:
+        """The run's folder; the transcript says if it was lost. Raises `Missing`."""
+        if self.folder is None or not self.folder.is_dir():
+            prepared = open_folder(run, steps)
+            self.folder = prepared.path
+            line = NewEntry(
+                kind=EntryKind.STATUS,
+                native_id=f"run:folder:{run.fence}:{run.step_position}",
+                occurred_at=timezone.now(),
+                text="The run's folder was gone: it goes on in a fresh one",
+                data={"event": "run_folder"},
+            )
+            was_lost = prepared.is_fresh and any(step.started_at for step in steps)
+            self._store(Delivery(entries=[line] if was_lost else [], facts=prepared.facts))
+        return self.folder
+
+    def _perform(self, assignment: Assignment) -> Outcome:
+        """See a runtime through its work, storing what it tells before it is asked for more."""
+        with closing(assignment.runtime.perform(assignment.work, self.stop)) as performance:
+            while True:
+                try:
+                    delivery = next(performance)
+                except StopIteration as done:
+                    outcome: Outcome = done.value
+                    return outcome
+                except Exception as error:
+                    logger.exception("runtime %s failed in run %s", assignment.runtime.key, self.claim.run_id)
+                    return Outcome(
+                        error=f"The runtime {assignment.runtime.key} failed: {type(error).__name__}: {error}"
+                    )
+                self._store(delivery)
+
+    def _store(self, delivery: Delivery) -> None:
+        entries, usages, records = list(delivery.entries), list(delivery.usages), list(delivery.records)
+        if entries or usages or records or delivery.facts or delivery.first_facts:
+            delivery = replace(delivery, entries=entries, usages=usages, records=records)
+            services.add_entries(**self._as_worker(), delivery=delivery)
+
+    def _end(self, run: FlowRun, step: StepRun, steps: list[StepRun], outcome: Outcome) -> None:
+        """Write down how an attempt ended. Work that was stopped did not fail; it was cut off."""
+        if self.stop.reason in {StopReason.CANCELLED, StopReason.LEASE_LOST}:
+            raise LeaseLost(f"run {run.pk}: {self.stop.reason}")
+        design = run.snapshot["steps"][step.position - 1]
+        if outcome.is_ok:
+            services.finish_step(**self._as_engine(), result=outcome.result)
+        elif self.stop.is_set():
+            error = f"The worker of step {step.position} “{step.name}” was stopped in the middle of it."
+            services.retry_step(**self._as_engine(), error=error, was_cut_off=True)
+        else:
+            self._fail(step, steps, design, outcome.error)
+
+    def _fail(self, step: StepRun, steps: list[StepRun], design: Mapping[str, Any], error: str) -> None:
+        attempts = [attempt for attempt in steps if attempt.position == step.position]
+        now = timezone.now()
+        match decide_after_failure(design, attempts, now):
+            case Retry(due_at):
+                services.retry_step(**self._as_engine(), error=error, due_at=due_at, now=now)
+            case Pass(to):
+                services.pass_step(**self._as_engine(), error=error, to=to)
+            case Fail():
+                services.fail_step(**self._as_engine(), error=error)
+
+    def _as_worker(self) -> dict[str, Any]:
+        claim = self.claim
+        return {"tenant_id": claim.tenant_id, "run_id": claim.run_id, "fence": claim.fence}
+
+    def _as_engine(self) -> dict[str, Any]:
+        return {**self._as_worker(), "actor": ENGINE}

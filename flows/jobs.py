@@ -1,0 +1,27 @@
+"""Background jobs of flows, on the queue `runs`. Messages hold ids alone."""
+
+from __future__ import annotations
+
+import uuid
+
+from celery import shared_task
+
+from flows.engine import take_up
+from flows.waking import wake_lost_runs
+
+__all__ = ["advance", "take_up_lost_runs"]
+
+
+@shared_task(name="flows.jobs.advance")  # type: ignore[untyped-decorator]
+def advance(run_id: str) -> None:
+    """Work on a run until it rests. A message that comes twice finds nothing to claim."""
+    take_up(uuid.UUID(run_id))
+
+
+@shared_task(name="flows.jobs.take_up_lost_runs")  # type: ignore[untyped-decorator]
+def take_up_lost_runs() -> None:
+    """Wake each run that no worker holds.
+
+    It waits in the queue of the runs themselves: it is its turn when a worker has time for a further run.
+    """
+    wake_lost_runs()
