@@ -59,12 +59,12 @@ STARTED = (
         beats=(),
     ),
     RunStory(
-        key="gateway-page",
-        title="Incident page: webhook gateway, 41 minutes of lost events",
+        key="gateway-alerts",
+        title="Incident page: whom the gateway's alerts reach",
         flow="page",
-        who="teammate",
+        who="owner",
         repo=REPO,
-        parameters={"service": "gateway"},
+        parameters={"service": "gateway", "audience": "the team"},
         minutes_ago=0.2,
         beats=(),
     ),
@@ -130,6 +130,31 @@ UNDER_WAY = (
                 ),
             ),
             Ask(arguments={"ticket": "CHK-431", "files": ["checks/check_tax.py", "shop/tax.py"]}),
+        ),
+    ),
+    RunStory(
+        key="gateway-page",
+        title="Incident page: webhook gateway, 41 minutes of lost events",
+        flow="page",
+        who="teammate",
+        repo=REPO,
+        parameters={"service": "gateway"},
+        profile="shell",
+        minutes_ago=3 * HOUR,
+        beats=(
+            Begin(),
+            Do(
+                result={"page": "out/timeline.md", "lines": 11},
+                lines=(
+                    Call(
+                        "shell",
+                        {"command": 'python3 tools/timeline.py "$PARAM_SERVICE"'},
+                        "INFO      4\nERROR     3\nWARN      3\nout/timeline.md: 10 lines",
+                        seconds=0.2,
+                    ),
+                ),
+            ),
+            Ask(arguments={"service": "gateway", "audience": "everyone in the company"}),
         ),
     ),
     RunStory(
