@@ -16,6 +16,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count, Sum
 
+from agents.prompting.providers import ModelNotSet, choose
 from audit.models import Surfacing
 from config import locks
 from config.environment import RUN_LOCK
@@ -58,6 +59,7 @@ def examine(services_error: str = "") -> Iterator[Finding]:
         if migrations.is_ok:
             yield examine_withheld()
     yield examine_static_files(settings.STATIC_ROOT)
+    yield examine_model()
     is_running = locks.is_held_exclusively(settings.DATA_DIR / RUN_LOCK)
     for part in BEATING_PARTS:
         yield examine_process(part, conditions[part], is_running=is_running)
@@ -137,6 +139,18 @@ def examine_static_files(folder: Path) -> Finding:
     if not (folder / "staticfiles.json").exists():
         return Finding("static files", f"none in {folder}", "manage.py prepare (make run does it)")
     return Finding("static files", str(folder))
+
+
+def examine_model() -> Finding:
+    """The model of profiles that name none; whether its key is right only its provider can tell."""
+    if not settings.MODEL_DEFAULT:
+        return Finding("model", "none by default: MODEL_DEFAULT is not set, profiles have to name theirs")
+    try:
+        choice = choose("", {})
+    except ModelNotSet as missing:
+        return Finding("model", settings.MODEL_DEFAULT, str(missing))
+    key = choice.key_name if choice.key else "none"
+    return Finding("model", f"{choice.name} at {choice.place}, key: {key}")
 
 
 def examine_process(part: str, condition: str, *, is_running: bool) -> Finding:

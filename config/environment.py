@@ -59,6 +59,15 @@ def _check_folder(name: str, value: str) -> Path:
     return path.resolve()
 
 
+def read_url(name: str) -> str:
+    """An address of the web, empty if none is set. Keys and passwords have settings of their own."""
+    url = os.environ.get(name, "").strip()
+    parts = urlsplit(url)
+    if url and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None):
+        raise ImproperlyConfigured(f"{name} must look like http://127.0.0.1:8080/v1, with no user in it")
+    return url
+
+
 def read_port() -> int:
     return read_int("PORT", 8000, lowest=1, highest=65_535)
 

@@ -21,6 +21,7 @@ from config.environment import (
     read_list,
     read_public_url,
     read_redis_url,
+    read_url,
 )
 from config.keys import read_sealing_keys, read_secret_key
 
@@ -222,6 +223,14 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "resume sweeps": {"task": "audit.jobs.resume_sweeps", "schedule": 30.0, "options": {"expires": 25.0}},
     "forget staged files": {"task": "intake.jobs.forget", "schedule": 3600.0, "options": {"expires": 1800.0}},
 }
+
+# --- Models of language -------------------------------------------------------------------------------
+
+# The model of profiles that name none, such as anthropic:NAME (agents/prompting/providers.py).
+MODEL_DEFAULT = os.environ.get("MODEL_DEFAULT", "").strip()
+# A server that speaks OpenAI's protocol, for models whose name names no provider, and its key.
+MODEL_BASE_URL = read_url("MODEL_BASE_URL")
+MODEL_API_KEY = os.environ.get("MODEL_API_KEY", "")
 
 # --- Logs ---------------------------------------------------------------------------------------------
 

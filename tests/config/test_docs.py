@@ -7,7 +7,7 @@ import re
 from config.environment import BASE_DIR
 
 READ = re.compile(
-    r"""(?:environ\.get\(|environ\[|read_(?:bool|int|list|folders?|concurrency)\()\s*"([A-Z_]+)\""""
+    r"""(?:environ\.get\(|environ\[|read_(?:bool|int|list|folders?|url|concurrency)\()\s*"([A-Z_]+)\""""
 )
 SHELL_READ = re.compile(r"\$\{([A-Z_]+):-")
 # Other programs' variables, and what our processes tell one another.
