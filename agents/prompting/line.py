@@ -120,7 +120,7 @@ class Line:
         raise AssertionError("a request is made once at least")
 
     def _wait_before(self, number: int, failure: Failure) -> float:
-        own = self._patience.first_wait * 2 ** (number - 1) * uniform(1.0, 1.25)  # noqa: S311 (no secret)
+        own = self._patience.first_wait * 2.0 ** (number - 1) * uniform(1.0, 1.25)  # noqa: S311 (no secret)
         return max(own, failure.retry_after or 0.0)
 
     def _ask_once(

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from agents.prompting.commands import RUNNING
 from agents.prompting.line import PATIENT, Line, Patience
 from agents.prompting.prompts import BadPrompt, fill_prompt, instruct, read_body
 from agents.prompting.providers import ModelNotSet, choose
 from agents.prompting.scribe import Scribe
 from agents.prompting.talk import Talk
 from agents.prompting.tools import READING, WRITING, Tool
+from agents.runtimes import get_runtime
 from agents.runtimes.protocol import Outcome, Performance, Stop, Work
 
 __all__ = ["READER", "RUNTIME", "ModelRuntime"]
@@ -32,7 +34,7 @@ class ModelRuntime:
             choose(work.model, work.environment)
         except ModelNotSet as missing:
             return str(missing)
-        return ""
+        return get_runtime("shell").find_missing(work) if RUNNING[0] in self._tools else ""
 
     def perform(self, work: Work, stop: Stop) -> Performance:
         try:
@@ -50,6 +52,6 @@ class ModelRuntime:
             return (yield from talk.run(instructions, request))
 
 
-RUNTIME = ModelRuntime([*READING, *WRITING])
+RUNTIME = ModelRuntime([*READING, *WRITING, *RUNNING])
 #: For answering questions: it has nothing that writes or runs.
 READER = ModelRuntime(READING)

@@ -11,7 +11,7 @@ from agents.prompting.providers import KEY_NAMES, ModelNotSet, choose, hide_keys
 from agents.runtimes.model import RUNTIME
 from config.doctor import examine_model
 from config.environment import read_url
-from tests.agents.working import make_work
+from tests.agents.work import make_work
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from agents.runtimes.model import RUNTIME
 from agents.runtimes.protocol import Stop
 from audit.entries import JSON
 from tests.agents.model_server import Call, Says
-from tests.agents.working import do, make_work
+from tests.agents.work import make_work, perform
 
 TOOLS = {tool.name: tool for tool in [*READING, *WRITING]}
 TOKEN = "gh" + "p_" + "Zk3TnQ8xLw1RvB6yHd9JcM2sFa5GpE7uXt4o"
@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 def use(folder: Path, name: str, known: Mapping[str, str] | None = None, **arguments: JSON) -> ToolResult:
     tool = TOOLS[name]
-    work = make_work(folder, "", known=known or {})
+    work = make_work(folder, "", known=known)
     made = tool.run(Desk(work, Stop()), **check_arguments(tool, arguments))
     assert isinstance(made, ToolResult)
     return made
@@ -176,7 +176,7 @@ def test_what_tools_read_goes_to_the_provider_without_credentials(server, folder
     work = make_work(
         folder, "Use {{ params.it }}.", known={"DB_PASS": canary}, arguments={"it": f"{canary} and {TOKEN}"}
     )
-    assert do(RUNTIME, work).outcome.is_ok
+    assert perform(RUNTIME, work).outcome.is_ok
     sent = str(server.asked)
     assert canary not in sent
     assert TOKEN not in sent

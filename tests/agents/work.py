@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.runtimes import Outcome, Performance, Stop, Work
-from audit.entries import EntryKind, NewEntry, RunFacts
+from audit.entries import EntryKind, NewEntry, RunFacts, Usage
 from audit.redaction import Redactor
 
 REDACTOR = Redactor({}, b"k" * 32)
@@ -17,6 +17,8 @@ REDACTOR = Redactor({}, b"k" * 32)
 
 def make_work(folder: Path, body: str, **more: Any) -> Work:
     given = {"tenant_id": uuid.uuid4(), "key": "step:1:1", "redactor": REDACTOR}
+    if known := more.pop("known", None):
+        given["redactor"] = Redactor(known, b"k" * 32)
     return Work(body=body, folder=folder, **(given | more))
 
 
@@ -26,6 +28,7 @@ class Seen:
 
     entries: list[NewEntry] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    usages: list[Usage] = field(default_factory=list)
     facts: RunFacts = field(default_factory=RunFacts)
     outcome: Outcome = field(default_factory=Outcome)
     seconds: float = 0.0
@@ -37,6 +40,10 @@ class Seen:
     @property
     def end(self) -> NewEntry:
         return self.entries[-1]
+
+    @property
+    def kinds(self) -> list[str]:
+        return [entry.kind.value for entry in self.entries]
 
     def of(self, kind: EntryKind) -> list[NewEntry]:
         return [entry for entry in self.entries if entry.kind is kind]
@@ -55,11 +62,12 @@ def watch(performance: Performance) -> Seen:
         for entry in delivery.entries:
             seen.entries.append(entry)
             seen.times.append(time.monotonic() - began)
+        seen.usages.extend(delivery.usages)
         if delivery.facts is not None:
             seen.facts = seen.facts.updated_by(delivery.facts)
     seen.seconds = time.monotonic() - began
     return seen
 
 
-def perform(runtime: Any, work: Work) -> Seen:
-    return watch(runtime.perform(work, Stop()))
+def perform(runtime: Any, work: Work, stop: Stop | None = None) -> Seen:
+    return watch(runtime.perform(work, stop or Stop()))
