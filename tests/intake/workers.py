@@ -40,13 +40,14 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def run_worker(log: Path, *, level: str = "WARNING") -> Iterator[Worker]:
-    """A worker of the queue `intake` that takes one job at a time; it is killed when the block ends."""
+def run_worker(log: Path, *, level: str = "WARNING", queues: str = "intake,default") -> Iterator[Worker]:
+    """A worker of these queues that takes one job at a time; it is killed when the block ends."""
+    signs = [f"heartbeat:worker:{queue}" for queue in queues.split(",")]
     with log.open("ab") as output:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "celery", "--quiet", "--skip-checks", "--app", "config.worker"),
-                *("worker", "--queues", "intake,default", "--concurrency", "1", "--loglevel", level),
+                *("worker", "--queues", queues, "--concurrency", "1", "--loglevel", level),
                 *("--without-gossip", "--without-mingle", "--hostname", "kept-apart@%h"),
             ],
             cwd=BASE_DIR,
@@ -58,12 +59,12 @@ def run_worker(log: Path, *, level: str = "WARNING") -> Iterator[Worker]:
         )
     worker = Worker(process)
     try:
-        eventually(lambda: client().get("heartbeat:worker:intake"), seconds=READY_SECONDS)
+        eventually(lambda: client().get(signs[0]), seconds=READY_SECONDS)
         yield worker
     finally:
         if process.poll() is None:
             worker.kill()
-        client().delete("heartbeat:worker:intake", "heartbeat:worker:default")
+        client().delete(*signs)
 
 
 def client() -> redis.Redis:
@@ -72,6 +73,7 @@ def client() -> redis.Redis:
 
 def forget_jobs() -> None:
     """Leave no job of a test to the next one."""
-    names = [name for pattern in ("intake*", "default*", "unacked*") for name in client().scan_iter(pattern)]
+    patterns = ("intake*", "default*", "runs*", "unacked*")
+    names = [name for pattern in patterns for name in client().scan_iter(pattern)]
     if names:
         client().delete(*names)
