@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 
 from celery import shared_task
-from django.db import InterfaceError, OperationalError, connection
 
 from audit.sweeps import (
     SweepLost,
@@ -19,8 +17,6 @@ from audit.sweeps import (
 
 __all__ = ["resume_sweeps", "sweep"]
 
-logger = logging.getLogger(__name__)
-
 #: How long to wait for transactions that are older than a sweep.
 PATIENCE_SECONDS = 5
 
@@ -29,17 +25,8 @@ PATIENCE_SECONDS = 5
 def sweep(tenant_id: str) -> None:
     """Do the sweep of this tenant that nobody is at, then the one that has come meanwhile.
 
-    One that loses the database is taken up again by `resume_sweeps`, from its last batch.
+    One that is cut off is taken up again by `resume_sweeps`, from its last batch.
     """
-    try:
-        _sweep(tenant_id)
-    except (OperationalError, InterfaceError) as error:
-        if connection.is_usable():
-            raise
-        logger.warning("a sweep was cut off, the database is away: %s", error)
-
-
-def _sweep(tenant_id: str) -> None:
     while (claimed := claim_sweep(uuid.UUID(tenant_id))) is not None:
         if has_older_writers(claimed):
             hand_back(claimed)

@@ -14,7 +14,7 @@ from typing import Any
 
 import redis
 from celery import bootsteps
-from celery.beat import PersistentScheduler
+from celery.beat import PersistentScheduler, SchedulingError
 from django.conf import settings
 
 PERIOD_SECONDS = 1.0
@@ -102,6 +102,13 @@ class HeartbeatScheduler(PersistentScheduler):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._pulse = Pulse(["beat"])
         super().__init__(*args, **kwargs)
+
+    def apply_entry(self, entry: Any, producer: Any = None) -> None:
+        """Send what is due. What cannot be sent because the broker is away is said in one line."""
+        try:
+            self.apply_async(entry, producer=producer, advance=False)
+        except SchedulingError as error:
+            logger.error("%s was not sent", entry.name, exc_info=error.__context__)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         self._pulse.beat()

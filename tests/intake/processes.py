@@ -34,6 +34,23 @@ def is_none_connected() -> bool:
         return bool(cursor.fetchone() == (0,))
 
 
+@contextmanager
+def database_away_from(name: str) -> Iterator[None]:
+    """Until the block ends nobody can connect to this database; those of this name are sent away."""
+    database = connection.ops.quote_name(str(connection.settings_dict["NAME"]))
+    with connection._nodb_cursor() as cursor:
+        try:
+            cursor.execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS false")
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = %s AND application_name = %s",
+                [connection.settings_dict["NAME"], name],
+            )
+            yield
+        finally:
+            cursor.execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS true")
+
+
 def start(
     member: Membership, *args: str | Path, output: int = subprocess.PIPE, **environment: str
 ) -> subprocess.Popen[str]:

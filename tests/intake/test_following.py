@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from audit.models import RawRecord, TranscriptEntry
 from chats.models import Chat
@@ -26,7 +25,7 @@ from tests.config.processes import eventually
 from tests.factories.workspace import MembershipFactory
 from tests.intake.claude_records import Session
 from tests.intake.imports import importer, talk, write
-from tests.intake.processes import NAME, following
+from tests.intake.processes import NAME, database_away_from, following
 from workspace.models import Membership
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -186,31 +185,16 @@ def test_ctrl_c_ends_it_with_a_summary(member, tmp_path):
         assert not any("Traceback" in note for note in follow.notes)
 
 
-def allow_connections(is_allowed: bool) -> None:
-    """Whether anybody but this test may connect to its database; those that are connected are sent away."""
-    database = connection.ops.quote_name(str(connection.settings_dict["NAME"]))
-    with connection._nodb_cursor() as cursor:
-        cursor.execute(f"ALTER DATABASE {database} ALLOW_CONNECTIONS {str(is_allowed).lower()}")
-        cursor.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = %s AND application_name = %s",
-            [connection.settings_dict["NAME"], NAME],
-        )
-
-
 def test_a_database_that_goes_away_and_comes_back_loses_nothing(member, tmp_path):
     session = talk(1)
     file = write(tmp_path / "s.jsonl", session)
     with following(member, tmp_path) as follow:
         eventually(lambda: len(texts()) == 2)
-        try:
-            allow_connections(False)
+        with database_away_from(NAME):
             session.user("Meanwhile")
             append(file, session.rows[-1])
             write(tmp_path / "other.jsonl", talk(1, sessionId="other"))
             eventually(lambda: any("cannot be written to" in note for note in follow.notes))
-        finally:
-            allow_connections(True)
         eventually(lambda: Chat.objects.count() == 2 and "Meanwhile" in texts())
         eventually(lambda: any("is back" in note for note in follow.notes))
         assert follow.end(signal.SIGTERM) == 0

@@ -20,6 +20,8 @@ from config.environment import BASE_DIR, read_database_url
 from tests.config.processes import eventually
 
 READY_SECONDS = 60
+#: What PostgreSQL knows the connections of a worker by.
+NAME = "worker under test"
 
 
 @dataclass
@@ -36,7 +38,12 @@ def environment() -> dict[str, str]:
     """That of a process beside the test: its database, its broker."""
     name = quote(str(connection.settings_dict["NAME"]))
     database_url = urlsplit(read_database_url())._replace(path=f"/{name}").geturl()
-    return {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings_test", "DATABASE_URL": database_url}
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "config.settings_test",
+        "DATABASE_URL": database_url,
+        "PGAPPNAME": NAME,
+    }
 
 
 @contextmanager
