@@ -18,7 +18,7 @@ LONGEST_BACKOFF_SECONDS = 30.0
 # Up for this long, a part has earned a fresh count of failures.
 STEADY_SECONDS = 10.0
 # A job has five seconds to end by itself (CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT).
-PATIENCE_AT_STOP_SECONDS = 9.0
+PATIENCE_AT_STOP_SECONDS = 8.0
 # One Ctrl-C may arrive twice: from the terminal, and passed on by make.
 SAME_REQUEST_SECONDS = 1.0
 

@@ -140,7 +140,7 @@ def prepare() -> dict[str, object]:
 
 def make_members(listener: socket.socket, *, https: bool) -> list[Member]:
     """Web, the worker of the runs, the worker of everything else, and the clock."""
-    web = [sys.executable, "-m", "daphne", "--verbosity", "0", "--no-server-name"]
+    web = [sys.executable, "-m", "config.web", "--verbosity", "0", "--no-server-name"]
     if https:
         web.append("--proxy-headers")
     # Checks have been run while the data was prepared.

@@ -50,7 +50,7 @@ def serve(
     with log.open("ab") as output:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "daphne", "--verbosity", "0", "--no-server-name"),
+                *(sys.executable, "-m", "config.web", "--verbosity", "0", "--no-server-name"),
                 *("--fd", str(descriptor), "config.asgi:application"),
             ],
             cwd=BASE_DIR,
@@ -76,11 +76,9 @@ def serve(
         _running.discard(name_there)
         process.terminate()
         try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            # Stopped in the middle of a request it waits for ever for the loop that would answer it.
-            process.kill()
             process.wait(timeout=20)
+        finally:
+            process.kill()
 
 
 def is_database_ours_alone() -> bool:

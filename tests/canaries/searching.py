@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -139,26 +140,30 @@ def overhear_valkey() -> Iterator[list[bytes]]:
         assert not thread.is_alive()
 
 
+def ask_for_socket(address: str, slug: str, cookies: SimpleCookie) -> bytes:
+    """The request that makes a connection to the web part the websocket of a workspace."""
+    lines = [
+        f"GET /w/{slug}/sessions/live/ HTTP/1.1",
+        f"Host: {urlsplit(address).netloc}",
+        f"Origin: {address}",
+        "Cookie: " + "; ".join(f"{name}={morsel.value}" for name, morsel in cookies.items()),
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {base64.b64encode(secrets.token_bytes(16)).decode()}",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
 @contextmanager
 def overhear_socket(address: str, member: Membership) -> Iterator[list[bytes]]:
     """What the websocket of the member's workspace sends while the block lasts, as it comes off the wire."""
     place = urlsplit(address)
     browser = Client()
     browser.force_login(member.user)
-    cookies = "; ".join(f"{name}={morsel.value}" for name, morsel in browser.cookies.items())
     heard: list[bytes] = []
     with socket.create_connection((place.hostname, place.port), timeout=60) as wire:
-        lines = [
-            f"GET /w/{member.tenant.slug}/sessions/live/ HTTP/1.1",
-            f"Host: {place.netloc}",
-            f"Origin: {address}",
-            f"Cookie: {cookies}",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            "Sec-WebSocket-Version: 13",
-            f"Sec-WebSocket-Key: {base64.b64encode(secrets.token_bytes(16)).decode()}",
-        ]
-        wire.sendall("\r\n".join([*lines, "", ""]).encode())
+        wire.sendall(ask_for_socket(address, member.tenant.slug, browser.cookies))
 
         def listen() -> None:
             try:

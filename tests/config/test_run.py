@@ -147,10 +147,10 @@ def test_a_killed_part_is_named_and_comes_back(product: Product, words: str, nam
 
 
 def test_a_killed_web_part_comes_back_and_no_request_is_refused_meanwhile(product: Product) -> None:
-    old = product.find_child("daphne")
+    old = product.find_child("config.web")
     os.kill(old, signal.SIGKILL)
     assert product.get("/static/admin/css/base.css")[0] == 200
-    assert product.find_child("daphne") != old
+    assert product.find_child("config.web") != old
 
 
 def test_a_killed_supervisor_of_the_services_is_replaced(product: Product) -> None:
