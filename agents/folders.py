@@ -143,7 +143,7 @@ def forget_folders(before: datetime, has_ended: Callable[[uuid.UUID, uuid.UUID],
 
 
 def run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """Run git there without hooks, helpers, users' settings and questions; the caller looks at how it ended."""
+    """Run git there without hooks, helpers, users' settings and questions; look at how it ended."""
     return subprocess.run(
         ["git", *_GIT_OPTIONS, "-C", str(folder), *arguments],
         capture_output=True,

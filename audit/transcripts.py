@@ -277,4 +277,4 @@ def _add_pieces(results: dict[str, list[TranscriptEntry]], entries: Iterable[Tra
 
 
 def _has_ended(pieces: Sequence[TranscriptEntry] | None) -> bool:
-    return bool(pieces) and not pieces[-1].is_partial
+    return pieces is not None and bool(pieces) and not pieces[-1].is_partial

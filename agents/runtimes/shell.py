@@ -6,19 +6,21 @@ import json
 import os
 import re
 import shutil
-import stat
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import batched, islice
 from pathlib import Path
 from typing import ClassVar
 
 from django.utils import timezone
 
 from agents.commands import Command
+from agents.file_changes import MAX_FILES, MOST_EDITS, FolderWatch, TooManyFilesError, make_edit
 from agents.folders import git_folder_of, side_folder
 from agents.output import Output
+from agents.results import read_result
 from agents.runtimes.protocol import Outcome, Performance, Runtime, Stop, StopReason, Work
 from agents.sandbox import Sandbox, choose_sandbox, find_missing_sandbox
 from audit.entries import JSON, EntryKind, NewEntry, RunFacts
@@ -29,10 +31,12 @@ __all__ = ["RUNTIME", "ShellRuntime"]
 
 #: What a command may print where its profile has no limit.
 DEFAULT_OUTPUT_BYTES = 16 << 20
-MAX_RESULT_BYTES = 1 << 20
 _CHUNK_SECONDS = 0.3
 _CHUNK = 32 << 10
 _TICK_SECONDS = 0.25
+#: Folders beside the working folder that a command may write to.
+_SIDE = ("home", "tmp", "results")
+_EDITS_AT_ONCE = 25
 _NO_NAME = re.compile(r"[^A-Z0-9_]")
 
 
@@ -63,6 +67,7 @@ class ShellRuntime:
                 yield run.deliver(piece)
         if stop.reason in (StopReason.CANCELLED, StopReason.LEASE_LOST):
             return Outcome(error=f"The command was stopped: {stop.reason}.")
+        yield from run.deliver_edits()
         outcome = run.outcome(command.exit_code)
         yield run.deliver_end(command.exit_code, outcome)
         return outcome
@@ -79,6 +84,8 @@ class _Run:
     stop: Stop
     sandbox: Sandbox
     output: Output = field(init=False)
+    watch: FolderWatch = field(init=False)
+    is_watched: bool = True
     printed: int = 0
     chunks: int = 0
     limit: str = ""
@@ -86,6 +93,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.output = Output(self.work.redactor)
+        self.watch = FolderWatch(self.work.folder, self.side / "seen")
 
     @property
     def side(self) -> Path:
@@ -111,13 +119,17 @@ class _Run:
         return Delivery(entries=[call], facts=facts)
 
     def start(self) -> Command:
-        for name in ("home", "tmp", "results"):
+        for name in _SIDE:
             (self.side / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         self.result_file.unlink(missing_ok=True)
+        try:
+            self.watch.begin()
+        except TooManyFilesError:
+            self.is_watched = False
         shell = shutil.which("bash", path="/bin:/usr/bin:/usr/local/bin")
         flags = ["-euo", "pipefail"] if shell else ["-eu"]
         argv = [shell or "/bin/sh", *flags, "-c", self.work.body]
-        writable = [self.side]
+        writable = [self.side / name for name in _SIDE]
         readable: list[Path] = []
         if self.sandbox.name != "none" and (repository := git_folder_of(self.work.folder)) is not None:
             writable.append(repository)
@@ -160,6 +172,27 @@ class _Run:
         self.chunks += 1
         part = f"out:{self.chunks}"
         return Delivery(entries=[self._entry(EntryKind.TOOL_RESULT, part, text=piece.text, is_partial=True)])
+
+    def deliver_edits(self) -> Iterator[Delivery]:
+        """What the command changed in its folder, a few files at once; of too many, how many more."""
+        try:
+            changes = self.watch.changes() if self.is_watched else iter(())
+            told = islice(changes, MOST_EDITS)
+            number = 0
+            for some in batched(told, _EDITS_AT_ONCE):
+                edits = [
+                    make_edit(one, f"{self.work.key}:edit:{number + at}") for at, one in enumerate(some, 1)
+                ]
+                number += len(edits)
+                yield Delivery(entries=edits)
+            more = sum(1 for _ in changes)
+        except TooManyFilesError:
+            self.is_watched, more = False, 0
+        if more or not self.is_watched:
+            text = f"It changed {more:,} more files, which are not shown."
+            if not self.is_watched:
+                text = f"What it changed is not shown: its folder has more than {MAX_FILES:,} files."
+            yield Delivery(entries=[self._entry(EntryKind.SYSTEM, "edits", text=text)])
 
     def outcome(self, exit_code: int) -> Outcome:
         """How it ended, from its exit code, the limits and what it wrote."""
@@ -272,30 +305,6 @@ class _Run:
 def parameter_name(name: str) -> str:
     """What a parameter is called in the environment of a command."""
     return f"PARAM_{_NO_NAME.sub('_', name.upper())}"
-
-
-def read_result(path: Path) -> tuple[JSON] | None:
-    """The value that a command wrote, None if it wrote nothing. Raises ValueError, which says why not."""
-    try:
-        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ValueError(f"$RESULT_FILE cannot be read: {error.strerror}.") from error
-    with open(number, "rb") as file:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise ValueError("$RESULT_FILE is no file.")
-        data = file.read(MAX_RESULT_BYTES + 1)
-    if len(data) > MAX_RESULT_BYTES:
-        raise ValueError(f"$RESULT_FILE holds more than {MAX_RESULT_BYTES >> 10:,} KB: keep an artifact.")
-    try:
-        return (json.loads(data, parse_constant=_refuse),)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"$RESULT_FILE holds no JSON: {error}.") from error
-
-
-def _refuse(name: str) -> JSON:
-    raise ValueError(f"{name} is no JSON")
 
 
 def _as_text(value: JSON) -> str:

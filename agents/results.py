@@ -1,0 +1,38 @@
+"""What a command hands back as its result: JSON in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+from audit.entries import JSON
+
+__all__ = ["read_result"]
+
+MAX_RESULT_BYTES = 1 << 20
+
+
+def read_result(path: Path) -> tuple[JSON] | None:
+    """The value that a command wrote, None if it wrote nothing. Raises ValueError, which says why not."""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ValueError(f"$RESULT_FILE cannot be read: {error.strerror}.") from error
+    with open(number, "rb") as file:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise ValueError("$RESULT_FILE is no file.")
+        data = file.read(MAX_RESULT_BYTES + 1)
+    if len(data) > MAX_RESULT_BYTES:
+        raise ValueError(f"$RESULT_FILE holds more than {MAX_RESULT_BYTES >> 10:,} KB: keep an artifact.")
+    try:
+        return (json.loads(data, parse_constant=_refuse),)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"$RESULT_FILE holds no JSON: {error}.") from error
+
+
+def _refuse(name: str) -> JSON:
+    raise ValueError(f"{name} is no JSON")
