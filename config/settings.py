@@ -199,6 +199,8 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
+    # A time that is due does not wait until a worker has done with a run.
+    "flows.jobs.start_due_triggers": {"queue": "default"},
     "flows.jobs.*": {"queue": "runs"},
     "tasks.jobs.*": {"queue": "runs"},
     "chats.jobs.*": {"queue": "runs"},
@@ -218,6 +220,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
         "task": "flows.jobs.take_up_lost_runs",
         "schedule": 10.0,
         "options": {"expires": 8.0},
+    },
+    "start due triggers": {
+        "task": "flows.jobs.start_due_triggers",
+        "schedule": 15.0,
+        "options": {"expires": 12.0},
     },
     "resend staged files": {"task": "intake.jobs.resend", "schedule": 20.0, "options": {"expires": 15.0}},
     "resume sweeps": {"task": "audit.jobs.resume_sweeps", "schedule": 30.0, "options": {"expires": 25.0}},

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flows.models import FlowRun
+from flows.models import FlowRun, FlowTrigger
 
 if TYPE_CHECKING:
     from workspace.models import Membership
 
-__all__ = ["can_control", "can_decide"]
+__all__ = ["can_control", "can_decide", "can_manage_trigger"]
 
 
 def can_decide(run: FlowRun, member: Membership) -> bool:
@@ -24,3 +24,10 @@ def can_control(run: FlowRun, member: Membership) -> bool:
     if member.tenant_id != run.tenant_id or not member.can_run:
         return False
     return member.user_id == run.owner_id or member.can_manage
+
+
+def can_manage_trigger(trigger: FlowTrigger, member: Membership) -> bool:
+    """Whether this member may change, pause, resume, use and delete the trigger: its owner and admins."""
+    if member.tenant_id != trigger.tenant_id or not member.can_run:
+        return False
+    return member.user_id == trigger.owner_id or member.can_manage

@@ -1,4 +1,4 @@
-"""Background jobs of flows, on the queue `runs`. Messages hold ids alone."""
+"""Background jobs of flows, on the queue `runs` but for the schedules. Messages hold ids alone."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import uuid
 
 from celery import shared_task
 
+from flows import triggers
 from flows.engine import take_up
 from flows.waking import wake_lost_runs
 
-__all__ = ["advance", "take_up_lost_runs"]
+__all__ = ["advance", "start_due_triggers", "take_up_lost_runs"]
 
 
 @shared_task(name="flows.jobs.advance")  # type: ignore[untyped-decorator]
@@ -25,3 +26,9 @@ def take_up_lost_runs() -> None:
     It waits in the queue of the runs themselves: it is its turn when a worker has time for a further run.
     """
     wake_lost_runs()
+
+
+@shared_task(name="flows.jobs.start_due_triggers")  # type: ignore[untyped-decorator]
+def start_due_triggers() -> None:
+    """Start the runs whose schedules have come due."""
+    triggers.start_due_triggers()

@@ -295,7 +295,11 @@ class Artifact(TenantOwned):
 
 
 class FlowTrigger(TenantOwned):
-    """A schedule that starts a flow: `cron` in `time_zone`, next due at `next_at`, paused or not."""
+    """A schedule that starts a flow: `cron` in `time_zone`, next due at `next_at`, paused or not.
+
+    `last_run` is the newest run that it started; with `skips_overlap` it starts none while that one is live.
+    `note` says what there is to know of its last time, or why it is paused.
+    """
 
     flow = models.ForeignKey(Flow, on_delete=models.CASCADE, db_index=False, related_name="triggers")
     owner = models.ForeignKey("workspace.User", on_delete=models.PROTECT, db_index=False, related_name="+")
@@ -304,6 +308,11 @@ class FlowTrigger(TenantOwned):
     parameters = models.JSONField(default=dict, blank=True)
     next_at = models.DateTimeField()
     last_run_at = models.DateTimeField(null=True, blank=True)
+    last_run = models.ForeignKey(
+        FlowRun, on_delete=models.SET_NULL, null=True, blank=True, db_index=False, related_name="+"
+    )
+    skips_overlap = models.BooleanField(default=False)
+    note = models.CharField(max_length=500, blank=True)
     paused_at = models.DateTimeField(null=True, blank=True)
 
     objects = TenantQuerySet["FlowTrigger"].as_manager()

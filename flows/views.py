@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 
 from django.http import HttpResponse
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from audit.pages import Fact, find_session, render_session_page, session_context
@@ -42,7 +43,7 @@ def run_detail(request: MemberRequest, run_id: uuid.UUID) -> HttpResponse:
             "steps": list(present_steps(run, kind.url(run, slug))),
             "checkpoint": _checkpoint(run, decisions),
             "artifacts": list(present_artifacts(run, slug)),
-            "related": list(_carriers(run, slug)),
+            "related": [*_carriers(run, slug), _schedules(run, slug)],
         }
 
     return render_session_page(request, "flows/run_detail.html", build)
@@ -60,6 +61,11 @@ def _carriers(run: FlowRun, slug: str) -> Iterator[dict[str, str]]:
     kind = get_kind("background_task")
     for task in carriers_of(run.tenant_id, KIND, run.pk)[:1]:
         yield {"label": f"Carried by: {task.title}", "url": kind.url(task, slug), "icon": kind.icon}
+
+
+def _schedules(run: FlowRun, slug: str) -> dict[str, str]:
+    label = f"Schedules of {run.snapshot['flow']['name']}"
+    return {"label": label, "url": reverse("flows:trigger-list", args=[slug, run.flow_id]), "icon": "clock"}
 
 
 def _checkpoint(run: FlowRun, decisions: list[Action]) -> dict[str, object] | None:

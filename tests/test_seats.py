@@ -16,9 +16,10 @@ from audit.entries import EntryKind, NewEntry
 from audit.models import Surfacing
 from audit.services import append_entries
 from flows.models import Artifact
+from flows.triggers import create_trigger
 from intake.models import FileState, StagedFile
 from tests.factories.chats import ChatFactory
-from tests.factories.flows import FlowRunFactory
+from tests.factories.flows import FlowFactory, FlowRunFactory
 from tests.factories.tasks import BackgroundTaskFactory
 from tests.factories.workspace import (
     InitiativeFactory,
@@ -130,6 +131,19 @@ def part_of_file(world: World) -> dict[str, Any]:
     return {**staged_file()(world), "number": 0}
 
 
+def a_trigger(world: World) -> dict[str, Any]:
+    flow = FlowFactory(tenant=world.tenant)
+    trigger = create_trigger(
+        tenant_id=world.tenant.pk,
+        flow_id=flow.pk,
+        owner_id=world.owner.pk,
+        actor=SYSTEM,
+        cron="0 9 * * *",
+        time_zone="UTC",
+    )
+    return {"workspace": "acme", "flow_id": flow.pk, "trigger_id": trigger.pk}
+
+
 def a_secret(world: World) -> dict[str, Any]:
     value = "kn0wn" + "-value-of-a-secret"
     create_secret(tenant_id=world.tenant.pk, name="API_KEY", value=value, actor=SYSTEM)
@@ -206,6 +220,16 @@ ROUTES: dict[str, Route] = {
     "flows:checkpoint-edit": Route(
         in_workspace(run_id=lambda world: world.make(FlowRunFactory, paused=True).pk), viewer=403
     ),
+    "flows:trigger-list": Route(in_workspace(flow_id=lambda world: FlowFactory(tenant=world.tenant).pk)),
+    "flows:trigger-edit": Route(a_trigger, teammate=403, viewer=403),
+    "flows:trigger-action": Route(
+        a_trigger,
+        method="post",
+        data=lambda world: {"action": "pause"},
+        owner=302,
+        teammate=403,
+        viewer=403,
+    ),
     "flows:artifact-download": Route(artifact_of_run),
     "flows:artifact-preview": Route(artifact_of_run),
     "flows:artifact-image": Route(image_of_run),
@@ -225,7 +249,7 @@ ROUTES: dict[str, Route] = {
     "intake:file-delete": Route(staged_file(), method="post", owner=302, teammate=403, viewer=403),
 }
 #: Pages that show a form and take it.
-FORMS = {"flows:checkpoint-edit"}
+FORMS = {"flows:checkpoint-edit", "flows:trigger-list", "flows:trigger-edit"}
 #: The operator's admin has tests of its own, for all of its pages.
 ELSEWHERE = {"admin"}
 
