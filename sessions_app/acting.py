@@ -147,6 +147,7 @@ def _render_peek(
     claimed_by = claims_of(request.seat.tenant.pk, [(kind.key, obj.pk)]).get((kind.key, obj.pk))
     actions = kind.actions(obj, request.seat.membership)
     label = next((action.comment_label for action in actions if action.wants_comment), "")
+    is_refused = notice is not None and notice.tone != Tone.SUCCESS
     context = {
         "session": row,
         "peek": kind.peek(obj),
@@ -158,9 +159,10 @@ def _render_peek(
         "notice": notice,
         "claim": claimed_by[1] if claimed_by and claimed_by[0] != request.user.pk else "",
         "in_place": bool(request.htmx),
+        # What was typed is not lost to a refusal.
+        "typed": request.POST.get("comment", "")[:MAX_COMMENT] if is_refused else "",
     }
     part = "#peek" if request.htmx else ""
-    is_refused = notice is not None and notice.tone != Tone.SUCCESS
     template = f"sessions_app/session_peek.html{part}"
     response = render(request, template, context, status=409 if is_refused else 200)
     patch_vary_headers(response, ["HX-Request"])

@@ -8,20 +8,20 @@ const button = $("#center-button");
 const panel = $("#center");
 const content = $("#center-content");
 
-// It is not modal: the page beside it goes on.
-export function toggleCenter(isOpen = !panel?.open) {
+// It is not modal: the page beside it goes on. Resolves when it shows how things stand.
+export async function toggleCenter(isOpen = !panel?.open) {
   if (!panel) return;
   localStorage.setItem(OPEN, isOpen ? "1" : "");
+  button.setAttribute("aria-expanded", isOpen);
   if (isOpen) {
     panel.show();
-    readAnew();
+    await readAnew();
   } else {
     const hadFocus = panel.contains(document.activeElement);
     if (panel.contains(peeked())) closePeek();
     panel.close();
     if (hadFocus) button.focus();
   }
-  button.setAttribute("aria-expanded", isOpen);
 }
 
 // Without the focus that `show` would take from the page.

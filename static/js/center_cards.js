@@ -120,7 +120,7 @@ function recount(section) {
   const hasMore = section.hasAttribute("data-more");
   if (section.dataset.section !== "needs") $(".count", section).textContent = hasMore ? `${SECTION_SIZE}+` : shown;
   // There are others for the place that has become free.
-  if (hasMore && shown < SECTION_SIZE) document.dispatchEvent(new CustomEvent("center:short"));
+  if (hasMore && shown < SECTION_SIZE) document.dispatchEvent(new CustomEvent("center:ask"));
 }
 
 // Of the sessions that need me, those that the panel does not leave out.

@@ -6,6 +6,7 @@ import { body, isShown, leftOut, place, show } from "./center_cards.js";
 import { beforeAsking, forget, markAll, me, see, setClaim, setNeeding, setUnread, takeMine } from "./center_mine.js";
 import { parse } from "./morph.js";
 import { notify } from "./notices.js";
+import { peeked, rowOf } from "./peek.js";
 import { isOlder } from "./revs.js";
 
 const QUIET_MS = 5_000; // heard no more often than this
@@ -24,7 +25,7 @@ const acted = new Map(); // key -> when this browser's person acted on it
 const meanwhile = new Map(); // key -> what a frame told of it while an answer was on its way
 let rev = ""; // the answer that was read last is at least so new
 let beganAt = Infinity; // what changed before this page was there is no news to it
-let isAsking = false;
+let asking = null; // what `readAnew` has promised
 let isWanted = false;
 let failures = 0;
 let retry = 0;
@@ -32,7 +33,8 @@ let lostAt = null;
 let isOver = false; // whoever looks may not any more
 
 const pageKey = () => $(".record-head[data-session]")?.dataset.session;
-const isLookedAt = (key) => key === pageKey() && document.visibilityState === "visible";
+const peekedKey = () => rowOf(peeked())?.dataset.session;
+const isLookedAt = (key) => [pageKey(), peekedKey()].includes(key) && document.visibilityState === "visible";
 const changedAt = (row) => Number(row.dataset.order.slice(1, 18)) / 1000;
 
 // ---- Asking: one question at a time. What is wanted while one is under way is asked once more after it.
@@ -43,15 +45,19 @@ function address() {
   return button.dataset.url + (panel ? localStorage.getItem(SCOPE) ?? "" : location.search);
 }
 
-export async function readAnew() {
+// Resolves when the answer to this has been shown, or there was none.
+export function readAnew() {
   isWanted = true;
-  if (isAsking) return;
-  isAsking = true;
+  asking ??= askAll();
+  return asking;
+}
+
+async function askAll() {
   clearTimeout(retry);
   try {
     while (isWanted) await ask();
   } finally {
-    isAsking = false;
+    asking = null;
     meanwhile.clear();
   }
 }
@@ -93,7 +99,7 @@ function takeAnswer({ mine, fresh }) {
   if (fresh) show(fresh);
   for (const op of meanwhile.values()) if (!isOlder(op.rev, rev)) apply(op);
   markAll();
-  if (isLookedAt(pageKey())) see(pageKey());
+  if (pageKey() && isLookedAt(pageKey())) see(pageKey());
 }
 
 // ---- Frames
@@ -101,7 +107,7 @@ function take({ rev: told, ops }) {
   for (const op of ops) {
     const heard = { ...op, rev: told, row: op.html ? parse(op.html) : null };
     heard.isUnread = Boolean(heard.row) && tellOfChange(heard);
-    if (isAsking) meanwhile.set(op.id, heard);
+    if (asking) meanwhile.set(op.id, heard);
     if (!isOlder(told, rev)) apply(heard);
   }
 }
@@ -186,11 +192,11 @@ function onActed({ detail }) {
 if (button) {
   document.addEventListener("live:frame", ({ detail }) => take(detail));
   // Whatever was missed: subscribed first, then read.
-  for (const type of ["live:ready", "live:resync", "center:short"]) document.addEventListener(type, readAnew);
+  for (const type of ["live:ready", "live:resync", "center:ask"]) document.addEventListener(type, readAnew);
   document.addEventListener("live:state", ({ detail }) => showState(detail));
   document.addEventListener("session:acted", onActed);
   document.addEventListener("peek:opened", ({ detail }) => see(detail.key));
   for (const type of ["htmx:afterSettle", "list:drawn"]) document.addEventListener(type, () => markAll());
   document.addEventListener("submit", ({ target }) => target.matches("form.decision") && pageKey() && acted.set(pageKey(), Date.now()));
-  document.addEventListener("visibilitychange", () => isLookedAt(pageKey()) && see(pageKey()));
+  document.addEventListener("visibilitychange", () => pageKey() && isLookedAt(pageKey()) && see(pageKey()));
 }

@@ -3,7 +3,7 @@
 import { $, $$, post, sessionUrl } from "./dom.js";
 import { countShown } from "./center_cards.js";
 
-const CLAIM_MS = 40_000; // a claim that is kept is told of more often than this
+const CLAIM_MS = 40_000; // longer than a claim lasts that is not kept
 
 const button = $("#center-button");
 const unread = new Set();
@@ -13,6 +13,8 @@ let isTold = false; // the server has said what is unread
 let needing = new Set((button?.dataset.needs ?? "").split(" ").filter(Boolean));
 
 export const me = button?.dataset.me;
+export const isNew = (key) => needing.has(key) || unread.has(key);
+export const hasNews = () => needing.size + unread.size > 0;
 
 // ---- What the server says of all of it
 export function beforeAsking() {
@@ -30,8 +32,6 @@ export function takeMine(mine) {
 }
 
 // ---- What a frame says of one
-export const needs = (key) => needing.has(key);
-
 export function setNeeding(key, isNeeding) {
   if (isNeeding === needing.has(key)) return;
   if (isNeeding) needing.add(key);
@@ -73,11 +73,14 @@ export function setClaim(key, text) {
   claims.delete(key);
   const [id, ...name] = (text ?? "").split(" ");
   if (!id || id === me) return;
-  const end = () => {
-    claims.delete(key);
-    markAll(key);
-  };
-  claims.set(key, { name: name.join(" "), timer: setTimeout(end, CLAIM_MS) });
+  claims.set(key, { name: name.join(" "), timer: setTimeout(endClaim, CLAIM_MS, key) });
+}
+
+// Nobody is told of a claim that is kept: of what needs this person the server is asked.
+function endClaim(key) {
+  if (needing.has(key)) return document.dispatchEvent(new CustomEvent("center:ask"));
+  claims.delete(key);
+  markAll(key);
 }
 
 // ---- On the rows of the page and of the panel

@@ -1,14 +1,20 @@
 // The keyboard. Off while typing, in dialogs, and where the person has turned it off.
-import { $, $$, announce, closePopovers } from "./dom.js";
+import { $, $$, closePopovers, toast } from "./dom.js";
 import { closePeek, focusAction, openPeek, peeked, togglePeek } from "./peek.js";
 import { toggleCenter } from "./center.js";
+import { hasNews, isNew } from "./center_mine.js";
 
 const OFF = "keys-off";
 const ORDER = "list-order";
 
+// Seen as well as heard, once while it is shown: the person has pressed a key and nothing else happens.
+function tell(text) {
+  if (!$$(".toast").some((shown) => shown.textContent.trim() === text)) toast(text, "neutral");
+}
+
 // The rows that keys move through: the panel's while the focus is in it, else the page's.
 const place = () => (document.activeElement.closest("#center") ?? $("#main"));
-const titles = () => $$(".row .row-title, .group-row .row-title", place());
+const titles = (root = place()) => $$(".row .row-title, .group-row .row-title", root);
 const current = () => document.activeElement.closest(".row, .group-row") ?? previousRow(peeked());
 const previousRow = (slot) => (slot?.contains(document.activeElement) ? slot.previousElementSibling : null);
 
@@ -26,27 +32,29 @@ function focusRow(title) {
   title.closest("li").scrollIntoView({ block: "nearest" });
 }
 
-// What needs me first, then what is unread; where nothing on the page does, the Command Center.
-function next() {
-  const needs = new Set(($("#center-button")?.dataset.needs ?? "").split(" "));
-  const all = titles();
-  const here = all.findIndex((title) => title.closest("li") === current());
-  const order = [...all.slice(here + 1), ...all.slice(0, here + 1)];
-  const wanted = (title) => {
-    const row = title.closest("li");
-    return needs.has(row.dataset.session) || row.hasAttribute("data-unread");
-  };
-  const found = order.find(wanted);
+// The next that needs me or that I have not seen; where nothing on the page does, in the Command Center.
+async function next() {
+  const panel = $("#center");
+  const found = nextIn(titles());
   if (found) return focusRow(found);
-  if (needs.size && !needs.has("") && $("#center") && !$("#center").open) return toggleCenter(true);
-  announce("Nothing here needs you");
+  if (panel && hasNews()) {
+    if (!panel.open) await toggleCenter(true);
+    const there = nextIn(titles(panel));
+    if (there) return focusRow(there);
+  }
+  tell("Nothing here needs you");
+}
+
+function nextIn(all) {
+  const here = all.findIndex((title) => title.closest("li") === current());
+  return [...all.slice(here + 1), ...all.slice(0, here + 1)].find((title) => isNew(title.closest("li").dataset.session));
 }
 
 // In a list the row's peek shows what is acted on; on a session's own page its form stands there.
 async function act(names, word) {
   const row = current();
   const done = row?.matches(".row") ? await openPeek(row, names) : focusAction($("#main"), names);
-  if (!done) announce(`${word} is not offered here`);
+  if (!done) tell(`${word} is not offered here`);
 }
 
 function beside(step) {
@@ -54,7 +62,7 @@ function beside(step) {
   const here = order.indexOf(location.pathname);
   const target = here < 0 ? null : order[here + step];
   if (target) location.assign(target);
-  else announce(step > 0 ? "No next session" : "No previous session");
+  else tell(step > 0 ? "No next session" : "No previous session");
 }
 
 function peekHere() {

@@ -9,7 +9,12 @@ const isOn = () => "Notification" in window && Notification.permission === "gran
 // One for each state of a session, however many tabs hear of it: the tag says which.
 export function notify({ key, version, title, reason, url }) {
   if (!isOn()) return;
-  const notice = new Notification(title, { body: reason, tag: `${key}:${version}` });
+  let notice;
+  try {
+    notice = new Notification(title, { body: reason, tag: `${key}:${version}` });
+  } catch {
+    return; // some phones have the name and not the thing
+  }
   notice.addEventListener("click", () => {
     window.focus();
     location.assign(url);

@@ -33,9 +33,15 @@ async function fill(slot, row) {
     // The page has said that the server could not be reached.
   }
   if (!slot.isConnected) return;
-  if (!$(".peek", slot)) return closePeek();
+  if (!$(".peek", slot)) return giveUp(slot);
   startClaim(slot, row);
   document.dispatchEvent(new CustomEvent("peek:opened", { detail: { key: row.dataset.session } }));
+}
+
+// What came is no peek: nothing, and why has been said; or the page to sign in.
+function giveUp(slot) {
+  if (slot.childElementCount) location.reload();
+  else closePeek();
 }
 
 export function closePeek() {
@@ -96,6 +102,7 @@ function afterAction({ detail }) {
   const { requestConfig, target, xhr } = detail;
   const slot = target.closest(".peek-slot");
   if (!slot || requestConfig.verb !== "post") return;
+  if (xhr.status === 200 && !$(".peek", slot)) return giveUp(slot);
   const key = rowOf(slot)?.dataset.session;
   const notice = $("[data-notice]", slot);
   const text = notice?.textContent.trim() ?? "";

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.urls import reverse
 from playwright.sync_api import Locator, Page, expect
 
@@ -13,7 +14,7 @@ from audit.models import DecisionReceipt
 from chats.models import Chat, ChatStatus
 from config.demo.stage import SLUG
 from flows import services
-from flows.models import FlowRun
+from flows.models import FlowRun, RunStatus
 from tests.browser.visits import PHONE, Visits, overflow, violations
 from tests.factories.flows import FlowFactory
 from workspace.actors import Actor
@@ -135,6 +136,18 @@ def test_of_two_people_one_decides_and_the_other_is_told_who_and_when(
     expect(notice).to_contain_text(f"decided already: skipped by {colleague.display_name}")
     expect(notice).to_contain_text(re.compile(r"\d\d:\d\d UTC"))
     assert DecisionReceipt.objects.filter(session_id=paused.pk).count() == 1
+
+
+def test_who_has_been_signed_out_is_asked_to_sign_in_and_not_told_that_it_was_done(
+    page: Page, paused: FlowRun
+):
+    open_center(page)
+    peek = open_peek(page, paused)
+    page.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+    peek.get_by_role("button", name="Approve").click()
+    expect(page).to_have_url(re.compile("/sign-in/"))
+    paused.refresh_from_db()
+    assert paused.status == RunStatus.PAUSED
 
 
 def test_resume_and_end_never_leave_the_page(page: Page, demo: Tenant, owner: User):

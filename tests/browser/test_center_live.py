@@ -13,10 +13,13 @@ from chats import services as chats
 from chats.models import Chat
 from config.demo.stage import SLUG
 from flows import services
-from flows.models import FlowRun
+from flows.models import FlowRun, RunStatus
+from sessions_app.claims import claim
 from tests.browser.visits import Visits
+from tests.config.processes import eventually
 from tests.factories.chats import ChatFactory
 from tests.factories.flows import FlowFactory
+from tests.factories.workspace import MembershipFactory
 from workspace.actors import Actor
 from workspace.models import Membership, Role, Tenant, User
 from workspace.placement import Placement
@@ -128,6 +131,7 @@ def test_the_count_follows_while_the_panel_is_closed(visits: Visits, owner: User
     pause(run)
     expect(count(page)).to_have_text(str(before + 1))
     page.keyboard.press("n")
+    expect(page.locator("#center [data-section=needs] .row-title").first).to_be_focused()
     expect(card(page, run, "needs")).to_be_visible()
 
 
@@ -162,6 +166,8 @@ def test_of_two_windows_one_answers_and_the_other_sees_by_whom(
     expect(mine.locator("#center .peek")).to_contain_text("Fetch it all?")
     expect(card(theirs, run)).to_contain_text(f"being answered by {owner.display_name}")
     expect(card(mine, run)).not_to_contain_text("being answered")
+    theirs.reload()
+    expect(card(theirs, run)).to_contain_text(f"being answered by {owner.display_name}")
     mine.keyboard.press("Escape")
     expect(card(theirs, run)).not_to_contain_text("being answered")
     card(theirs, run).locator(".row-peek").click()
@@ -226,6 +232,16 @@ def test_what_i_looked_at_is_seen_and_the_rest_is_walked_through(page: Page, dem
     expect(page.locator(".row[data-unread]")).to_have_count(0)
 
 
+def test_n_says_so_where_nothing_is_left_to_walk_through(visits: Visits, demo: Tenant):
+    newcomer = MembershipFactory(tenant=demo, viewer=True).user
+    page = visits.open(PLANS, newcomer)
+    expect(page.locator("#center-state")).to_have_text("Live")
+    for _ in range(2):
+        page.keyboard.press("n")
+    expect(page.locator(".toast")).to_have_text("Nothing here needs you")
+    expect(page.locator("#center")).not_to_be_visible()
+
+
 def test_a_row_of_the_list_is_marked_too_though_it_is_drawn_for_all(
     visits: Visits, owner: User, run: FlowRun, colleague: User
 ):
@@ -274,3 +290,18 @@ def test_the_browser_notifies_on_opt_in_and_not_of_what_i_look_at(
     chats.ask_question(tenant_id=demo.pk, chat_id=chat.pk, actor=WORKER, reason="Which one?")
     expect(card(page, chat, "needs")).to_have_count(1)
     assert page.evaluate("window.noted") == []
+
+
+def test_the_browser_does_not_notify_of_what_has_long_been_waiting(
+    visits: Visits, owner: User, colleague: User, demo: Tenant
+):
+    waiting = FlowRun.objects.for_tenant(demo.pk).filter(status=RunStatus.PAUSED).earliest("changed_at")
+    asking = ChatFactory(tenant=demo, owner=owner, responding=True)
+    page = visits.enter(owner)
+    page.add_init_script(NOTED + "localStorage.setItem('notices-on', '1');")
+    page.goto(PLANS)
+    expect(page.locator("#center-state")).to_have_text("Live")
+    claim(tenant_id=demo.pk, key=("flow_run", waiting.pk), user=colleague)
+    chats.ask_question(tenant_id=demo.pk, chat_id=asking.pk, actor=WORKER, reason="Which one?")
+    noted = eventually(lambda: page.evaluate("window.noted"))
+    assert [one["title"] for one in noted] == [asking.title]

@@ -62,6 +62,15 @@ def test_a_decision_is_refused_when_what_stands_there_is_not_what_was_seen(world
     assert receipts_of(paused) == []
 
 
+def test_a_refusal_keeps_what_was_typed_and_an_answer_does_not(world, paused):
+    typed = {"comment": "Not the third one."}
+    refused = act(world.owner, paused, "flow_run", "approve", content_hash="0" * 64, **typed)
+    assert "Not the third one.</textarea>" in refused.content.decode()
+    done = act(world.owner, paused, "flow_run", "approve", content_hash=paused.checkpoint_hash, **typed)
+    assert done.status_code == 200
+    assert "Not the third one.</textarea>" not in done.content.decode()
+
+
 def test_what_changed_under_the_same_version_is_not_approved_by_a_page_that_showed_it_before(world, paused):
     shown = paused.checkpoint_hash
     StepRun.objects.filter(run=paused, position=1).update(parameters={"target": "production"})
