@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from audit.edits import show_edits
 from audit.presenting import format_arguments
 from audit.services import content_hash
 from flows.models import FlowRun
-from flows.moves import find_current_step
+from flows.moves import KIND, find_current_step
 from flows.services import see_checkpoint
 from sessions_app.kinds import Part, Peek
 
 __all__ = ["peek_at_checkpoint"]
+
+#: How much of the changes so far is shown where a decision is asked for; the transcript has all of it.
+MOST_FILES, OPEN_FILES, MOST_LINES = 8, 3, 60
 
 
 def peek_at_checkpoint(run: FlowRun) -> Peek:
@@ -23,17 +27,32 @@ def peek_at_checkpoint(run: FlowRun) -> Peek:
         title=f"Checkpoint before step {step.position}: {step.name}",
         text=run.checkpoint_message,
         at=run.waiting_since,
-        parts=tuple(_parts_of(seen)),
+        parts=tuple(_parts_of(run, seen)),
         content_hash=content_hash(seen),
     )
 
 
-def _parts_of(seen: dict[str, Any]) -> Iterator[Part]:
+def _parts_of(run: FlowRun, seen: dict[str, Any]) -> Iterator[Part]:
     """What is about to happen stands open, what led there is folded."""
     skill = seen["step"]["skill"]
     yield Part(f"{skill['name']} ({skill['runtime']})", skill["body"], is_open=True)
     if seen["arguments"]:
         yield Part("Arguments", format_arguments(seen["arguments"]), is_open=True)
+    yield from _changes(run, seen.get("edits", []))
     for result in seen["results"]:
         label = f"Step {result['position']} {result['name']}: {result['status']}"
         yield Part(label, format_arguments(result["result"]))
+
+
+def _changes(run: FlowRun, edits: list[dict[str, Any]]) -> Iterator[Part]:
+    """The diff so far: the newest change of each file, the first files unfolded."""
+    newest = {edit["path"]: edit["seq"] for edit in edits}
+    seqs = sorted(newest.values())
+    shown = show_edits(run.tenant_id, (KIND, run.pk), seqs[:MOST_FILES], lines=MOST_LINES)
+    for number, (path, text) in enumerate(shown):
+        times = sum(edit["path"] == path for edit in edits)
+        often = f" (the last of {times} changes)" if times > 1 else ""
+        yield Part(f"Change: {path}{often}", text, is_open=number < OPEN_FILES)
+    if len(seqs) > MOST_FILES:
+        others = [path for path, seq in newest.items() if seq in set(seqs[MOST_FILES:])]
+        yield Part(f"{len(others)} more files changed", "\n".join(others))

@@ -10,6 +10,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
+from audit.edits import edits_seen
 from audit.entries import JSON, EntryKind
 from audit.headlines import make_headline
 from audit.imports import Delivery, append_delivery
@@ -170,12 +171,13 @@ def pause_at_checkpoint(
 
 
 def see_checkpoint(run: FlowRun, step: StepRun, *, version: int | None = None) -> dict[str, JSON]:
-    """All that a person is shown before they decide: the step, its arguments and what led there.
+    """All that a person is shown before they decide: the step, its arguments, what led there, what changed.
 
     `version` is the run's while it is paused here, so that each pause has a hash of its own.
     """
     design = run.snapshot["steps"][step.position - 1]
     done = StepRun.objects.for_tenant(run.tenant_id).filter(run=run, position__lt=step.position)
+    edits = edits_seen(run.tenant_id, (KIND, run.pk))
     return {
         "run": str(run.pk),
         "version": run.version if version is None else version,
@@ -190,6 +192,7 @@ def see_checkpoint(run: FlowRun, step: StepRun, *, version: int | None = None) -
         },
         "arguments": step.parameters,
         "results": see_results(done.order_by("position", "attempt")),
+        **({"edits": edits} if edits else {}),
     }
 
 

@@ -8,6 +8,7 @@ from audit.entries import EntryKind, NewEntry
 from audit.imports import Delivery
 from flows import services
 from flows.models import RunStatus
+from flows.moves import find_current_step
 from tests.flows.worlds import World
 
 
@@ -60,3 +61,24 @@ def test_the_parameters_of_a_run_stand_apart_from_what_is_known_of_every_session
     page = page_of(world, world.start(), client)
     parameters = page.partition("<h2>Parameters</h2>")[2].partition("</dl>")[0]
     assert "<dt>environment</dt><dd>staging</dd>" in parameters
+
+
+def test_the_card_of_a_checkpoint_shows_the_diff_so_far_and_is_bound_to_it(world, client):
+    run = world.start()
+    world.call(services.begin_run, run)
+    world.call(services.start_step, run)
+    edit = NewEntry(
+        kind=EntryKind.FILE_EDIT,
+        native_id="edit",
+        path="shop/tax.py",
+        before="rate = 19\n",
+        after="rate = 20\n",
+    )
+    services.add_entries(tenant_id=world.tenant.pk, run_id=run.pk, delivery=Delivery(entries=[edit]))
+    world.call(services.finish_step, run)
+    paused = world.call(services.pause_at_checkpoint, run)
+    card = page_of(world, paused, client).partition('id="act-review"')[2].partition("</section>")[0]
+    assert "shop/tax.py" in card
+    assert "-rate = 19\n+rate = 20" in card
+    seen = services.see_checkpoint(paused, find_current_step(paused))
+    assert [edit["path"] for edit in seen["edits"]] == ["shop/tax.py"]
