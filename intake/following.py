@@ -29,6 +29,9 @@ MOST_KEPT, MOST_OF_ONE = 60_000, 20_000
 #: The longest pause between two attempts to reach the database, in seconds.
 LONGEST_PAUSE = 30.0
 
+#: How long a file that failed is left alone, at first and at most, in seconds.
+FIRST_REST, LONGEST_REST = 10.0, 3600.0
+
 #: How often it is asked whether to stop, in seconds.
 ASK_EVERY = 0.2
 #: How many files are imported at once, a batch of each in turn, so that none has to wait for a large one.
@@ -73,11 +76,30 @@ class _Work:
     steps: Iterator[int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """A file that failed as `stamp` has it, for which reason, and until when it is left alone."""
+
+    stamp: Stamp
+    reason: str
+    rest: float
+    until: float
+
+    def is_of(self, path: Path) -> bool:
+        """Whether it is still that file: one that was replaced or cut is another."""
+        try:
+            now = _stamp(path.stat())
+        except OSError:
+            return False
+        return now[:2] == self.stamp[:2] and now.size >= self.stamp.size
+
+
 class Follower:
     """Imports what is there, then whatever changes, until `stop` says so.
 
     `tell` hears the report of each file that brought something or failed, `notice` what else a person should
-    know. Of a file that is not growing only its stamp is kept. `stop` is asked several times a second.
+    know. Of a file that is not growing only its stamp is kept. One that fails is told of once and tried again
+    after a rest that grows, or when it was replaced. `stop` is asked several times a second.
     """
 
     def __init__(
@@ -89,7 +111,9 @@ class Follower:
         notice: Callable[[str], None],
         stop: Callable[[], bool],
         is_blind: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._importer, self._tell, self._notice, self._stop = importer, tell, notice, stop
         self._roots = [root.resolve() for root in roots]
         self._is_blind = is_blind
@@ -99,6 +123,7 @@ class Follower:
         self._changed: dict[Path, bool] = {}
         self._backlog: dict[Path, Stamp] = {}
         self._works: OrderedDict[Path, _Work] = OrderedDict()
+        self._failures: dict[Path, _Failure] = {}
         self._unreadable: set[str] = set()
         self._pause = 0.0
 
@@ -108,7 +133,7 @@ class Follower:
             self._backlog = self._look()
             looked_at = time.monotonic()
             while not self._stop():
-                is_busy = self._changed or self._backlog or self._works
+                is_busy = self._waiting() or self._backlog or self._works
                 for path in watcher.take(0 if is_busy else ASK_EVERY):
                     self._hear(path)
                 if time.monotonic() - looked_at >= (LOOK_EVERY_BLIND if watcher.is_blind else LOOK_EVERY):
@@ -133,6 +158,7 @@ class Follower:
             self._tell(self._importer.unreadable(Path(name), unreadable[name]))
         self._unreadable = set(unreadable)
         self._stamps = {path: stamp for path, stamp in self._stamps.items() if path in there}
+        self._failures = {path: failure for path, failure in self._failures.items() if path in there}
         seen = self._backlog | self._stamps
         changed = {path: stamp for path, stamp in there.items() if seen.get(path) != stamp}
         newest: dict[Path, int] = {}
@@ -175,9 +201,16 @@ class Follower:
             del self._works[path]
             self._finish(path, work)
 
+    def _waiting(self) -> list[Path]:
+        """What changed and may be begun."""
+        return [path for path in self._changed if path not in self._works and not self._rests(path)]
+
+    def _rests(self, path: Path) -> bool:
+        failure = self._failures.get(path)
+        return failure is not None and self._clock() < failure.until and failure.is_of(path)
+
     def _take_up(self) -> None:
-        waiting = [path for path in self._changed if path not in self._works]
-        if waiting:
+        if waiting := self._waiting():
             path = min(waiting, key=_is_agents)
             self._begin(path, anyway=self._changed.pop(path))
         elif self._backlog and not self._works:
@@ -206,18 +239,30 @@ class Follower:
             return
         reading = reading or self._importer.begin(source, report)
         if reading is None:
-            self._stamps[path] = stamp
-            self._tell_if_news(report)
+            self._conclude(path, stamp, report)
         else:
             self._works[path] = _Work(stamp, reading, report, self._importer.steps(source, reading, report))
 
     def _finish(self, path: Path, work: _Work) -> None:
-        self._stamps[path] = work.stamp
         if work.report.outcome != FileOutcome.FAILED:
             self._readings.keep(path, work.reading)
         for agent_file in self._files_of(path, work.report):
             self._changed[agent_file] = True
-        self._tell_if_news(work.report)
+        self._conclude(path, work.stamp, work.report)
+
+    def _conclude(self, path: Path, stamp: Stamp, report: FileReport) -> None:
+        """Tell what became of it, but not again why it fails."""
+        self._stamps[path] = stamp
+        before = self._failures.pop(path, None)
+        if report.outcome != FileOutcome.FAILED:
+            self._tell_if_news(report)
+            return
+        rest = min(before.rest * 2, LONGEST_REST) if before else FIRST_REST
+        reason = report.problems[-1].reason
+        self._failures[path] = _Failure(stamp, reason, rest, self._clock() + rest)
+        self._changed[path] = True
+        if before is None or before.reason != reason:
+            self._tell(report)
 
     def _files_of(self, path: Path, report: FileReport) -> Iterator[Path]:
         """The files of the sub-agents of which a session just told something: their rows may say more now."""
@@ -228,8 +273,8 @@ class Follower:
                 yield file
 
     def _tell_if_news(self, report: FileReport) -> None:
-        is_news = report.outcome in (FileOutcome.IMPORTED, FileOutcome.GROWN, FileOutcome.FAILED)
-        if is_news or report.problems:
+        is_news = report.outcome in (FileOutcome.IMPORTED, FileOutcome.GROWN)
+        if is_news or report.problems or report.why_ignored:
             self._tell(report)
 
     def _wait_for_database(self) -> None:

@@ -13,7 +13,7 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from intake.readers.base import Problem, Severity
-from intake.readers.detect import detect
+from intake.readers.detect import detect, looks_like_utf16
 from intake.readers.side_files import AgentFiles, agent_files
 from intake.reading import Reading
 from intake.reports import FileOutcome, FileReport
@@ -79,10 +79,12 @@ class Importer:
         try:
             with source.open() as stream:
                 found = detect(stream)
+                is_utf16 = found is None and looks_like_utf16(stream)
         except Exception as error:
             self._fail(report, 0, _explain(error))
             return None
         if found is None:
+            report.why_ignored = "UTF-16, convert it to UTF-8" if is_utf16 else ""
             return None
         report.format = found.key
         return Reading(source, found, now=self.clock())

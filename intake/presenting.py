@@ -118,6 +118,8 @@ def _detail(file: StagedFile, report: dict[str, Any]) -> str:
         tried = f"tried {file.tries} of 3 times: {file.reason}" if file.reason else ""
         return file.reason if file.state == FileState.DEAD else tried
     if report["outcome"] == FileOutcome.IGNORED:
+        if report.get("why_ignored"):
+            return str(report["why_ignored"])
         is_beside = file.name.endswith(META_SUFFIX)
         return "read with its sub-agent's file" if is_beside else "no session of a format that is known"
     entries, children = report["entries"], report["children"]

@@ -32,12 +32,13 @@ class FileReport:
 
     A file that holds records of several sessions names the others in `other_sessions`. `told_agents` are the
     sub-agents, by session and agent, of whom it told something new: those with a file of their own may say
-    more now. It is no part of the JSON.
+    more now. It is no part of the JSON. `why_ignored` is said where a person can do something about it.
     """
 
     path: str
     format: str = ""
     outcome: FileOutcome = FileOutcome.IGNORED
+    why_ignored: str = ""
     session: str = ""
     other_sessions: list[str] = field(default_factory=list)
     entries: int = 0

@@ -36,6 +36,13 @@ def detect(stream: BinaryIO) -> Format | None:
     return next((format_ for format_ in FORMATS if format_.recognises(records)), None)
 
 
+def looks_like_utf16(stream: BinaryIO) -> bool:
+    """Whether a seekable stream holds JSON in UTF-16 with its mark, which no reader takes."""
+    start = stream.read(6)
+    stream.seek(0)
+    return start.startswith(('\ufeff{"'.encode("utf-16-le"), '\ufeff{"'.encode("utf-16-be")))
+
+
 def _looks_binary(sample: bytes) -> bool:
     """Whether the first bytes of a file are of no text at all, so that it need not be split.
 

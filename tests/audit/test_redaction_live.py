@@ -81,7 +81,9 @@ def test_nothing_leaks_where_somebody_waits_for_each_word(parts, cuts):
 
 
 @pytest.mark.parametrize("is_quiet", [False, True])
-@pytest.mark.parametrize("value", [KNOWN, LINES, SHAPED, PRIVATE_KEY])
+@pytest.mark.parametrize(
+    "value", [KNOWN, LINES, SHAPED, PRIVATE_KEY], ids=["known", "lines", "shaped", "private key"]
+)
 def test_a_secret_that_comes_one_character_at_a_time_is_never_given_out(value, is_quiet):
     text = f"see {value}\nand {value} there\n"
     pieces = watch(text, list(range(len(text))), is_quiet=is_quiet)

@@ -141,9 +141,11 @@ def test_a_busy_port_is_refused_with_what_to_set(product: Product, tmp_path: Pat
 )
 def test_a_killed_part_is_named_and_comes_back(product: Product, words: str, names: list[str]) -> None:
     eventually(lambda: product.get("/healthz")[0] == 200, seconds=PATIENCE_SECONDS)
-    os.kill(product.find_child(words), signal.SIGKILL)
-    eventually(lambda: product.failing() == names, seconds=5)
+    killed = product.find_child(words)
+    os.kill(killed, signal.SIGKILL)
+    assert eventually(product.failing, seconds=5) == names
     eventually(lambda: product.get("/healthz")[0] == 200, seconds=PATIENCE_SECONDS)
+    assert product.find_child(words) != killed
 
 
 def test_a_killed_web_part_comes_back_and_no_request_is_refused_meanwhile(product: Product) -> None:

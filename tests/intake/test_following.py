@@ -100,6 +100,7 @@ def test_new_folders_and_files_are_found(member, tmp_path):
             folder.mkdir(parents=True)
             write(folder / "s.jsonl", talk(1, sessionId=f"s{number}"))
         eventually(lambda: Chat.objects.count() == 3)
+    assert sorted(texts()) == ["Answer 0"] * 3 + ["Question 0"] * 3
 
 
 def test_a_folder_that_is_made_later_is_followed(member, tmp_path):
@@ -107,6 +108,7 @@ def test_a_folder_that_is_made_later_is_followed(member, tmp_path):
         (tmp_path / "projects").mkdir()
         write(tmp_path / "projects" / "s.jsonl", talk(1))
         eventually(lambda: len(texts()) == 2)
+    assert texts() == ["Question 0", "Answer 0"]
 
 
 def test_links_to_folders_are_not_followed_however_changes_are_told(member, tmp_path):

@@ -134,9 +134,10 @@ class Command(BaseCommand):
         if self.as_json:
             self._print(json.dumps(report.to_json(), ensure_ascii=False))
             return
-        if self.is_quiet and not report.problems:
+        if self.is_quiet and not report.problems and not report.why_ignored:
             return
         words = f"{report.outcome.value:9}  {report.path}"
+        words += f": {report.why_ignored}" if report.why_ignored else ""
         if report.session:
             words += f"  {report.session}, {report.entries:,} entries"
             words += f", {report.children} sub-agents" if report.children else ""
