@@ -33,6 +33,7 @@ from workspace.actors import SYSTEM
 from workspace.models import Membership, Role, Tenant, User
 from workspace.secrets import create_secret
 from workspace.services import create_sign_in_link
+from workspace.tokens import create_token
 
 pytestmark = pytest.mark.django_db
 
@@ -150,6 +151,14 @@ def a_secret(world: World) -> dict[str, Any]:
     return {"workspace": "acme", "name": "API_KEY"}
 
 
+def a_token(world: World) -> dict[str, Any]:
+    seat = Membership.objects.get(tenant=world.tenant, user=world.owner)
+    token, _ = create_token(
+        tenant_id=world.tenant.pk, owner=seat, name="CI", scopes=["flows:read"], actor=SYSTEM
+    )
+    return {"workspace": "acme", "token_id": token.pk}
+
+
 def a_rule(world: World) -> dict[str, Any]:
     now = timezone.now()
     Surfacing.objects.create(
@@ -180,6 +189,9 @@ ROUTES: dict[str, Route] = {
     "workspace:sign-out": Route(
         lambda world: {}, method="post", owner=302, teammate=302, viewer=302, stranger=302, anonymous=302
     ),
+    "workspace:token-list": Route(in_workspace()),
+    "workspace:token-create": Route(in_workspace(), method="post", owner=422, teammate=422, viewer=422),
+    "workspace:token-revoke": Route(a_token, method="post", owner=302, teammate=403, viewer=403),
     "sessions_app:session-list": Route(in_workspace()),
     "sessions_app:session-changes": Route(in_workspace(), data=lambda world: {"since": "0-0"}),
     "sessions_app:session-standing": Route(in_workspace()),

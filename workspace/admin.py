@@ -18,7 +18,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 
-from workspace import accounts, secrets, services
+from workspace import accounts, secrets, services, tokens
 from workspace.actors import Actor
 from workspace.admin_forms import AccountForm, PasswordForm, SecretForm, TenantForm
 from workspace.models import (
@@ -235,7 +235,7 @@ class ApiTokenAdmin(PersonalAdmin):
 
     @service_action("Revoke", confirm="A revoked token cannot be made valid again.")
     def revoke(self, token: ApiToken, actor: Actor) -> None:
-        services.revoke_token(tenant_id=token.tenant_id, token_id=token.pk, actor=actor)
+        tokens.revoke_token(tenant_id=token.tenant_id, token_id=token.pk, actor=actor)
 
 
 @admin.register(Secret)

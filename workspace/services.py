@@ -15,10 +15,11 @@ from audit.services import record
 from sessions_app.kinds import IllegalMove
 from sessions_app.live import announce_access
 from workspace.actors import SYSTEM, Actor
-from workspace.models import ApiToken, Initiative, Membership, Plan, Role, SignInLink, Tenant, User
+from workspace.models import Initiative, Membership, Plan, Role, SignInLink, Tenant, User
 from workspace.records import create_record, lock_tenant
 from workspace.sealing import make_tenant_key
 from workspace.secrets import set_secret
+from workspace.tokens import revoke_tokens_of
 
 __all__ = [
     "SIGN_IN_LINK_LIFETIME",
@@ -31,13 +32,14 @@ __all__ = [
     "create_user",
     "lift_suspension",
     "remove_member",
-    "revoke_token",
     "set_member_role",
     "set_secret",
     "suspend_tenant",
 ]
 
 SIGN_IN_LINK_LIFETIME = timedelta(minutes=10)
+#: Each may do what those before it may.
+_RANKS = (Role.VIEWER, Role.MEMBER, Role.ADMIN)
 
 
 class LinkRefused(Exception):
@@ -109,7 +111,10 @@ def create_user(*, email: str, name: str = "", password: str | None = None) -> U
 
 @transaction.atomic
 def set_member_role(*, tenant_id: uuid.UUID, user: User, role: str, actor: Actor) -> Membership:
-    """Make a person a member with this role, or change the role. The last admin stays an admin."""
+    """Make a person a member with this role, or change the role. The last admin stays an admin.
+
+    Whoever may do less than before loses their API tokens, which were made for more.
+    """
     if role not in Role.values:
         raise ValidationError({"role": f"{role!r} is no role; choose one of {', '.join(Role.values)}"})
     lock_tenant(tenant_id)
@@ -124,17 +129,23 @@ def set_member_role(*, tenant_id: uuid.UUID, user: User, role: str, actor: Actor
         membership.role = role
         membership.save(update_fields=["role"])
     _record_membership(membership, user, actor, "set_member_role", before, role)
+    if before is not None and _RANKS.index(role) < _RANKS.index(before):
+        revoke_tokens_of(tenant_id=tenant_id, user_id=user.pk, actor=actor)
     return membership
 
 
 @transaction.atomic
 def remove_member(*, tenant_id: uuid.UUID, user: User, actor: Actor) -> None:
-    """End a person's access. Raises Membership.DoesNotExist, or ValidationError for the last admin."""
+    """End a person's access, and their API tokens with it.
+
+    Raises Membership.DoesNotExist, or ValidationError for the last admin.
+    """
     lock_tenant(tenant_id)
     membership = Membership.objects.for_tenant(tenant_id).get(user=user)
     _refuse_to_lose_the_last_admin(membership)
     _record_membership(membership, user, actor, "remove_member", membership.role, None)
     membership.delete()
+    revoke_tokens_of(tenant_id=tenant_id, user_id=user.pk, actor=actor)
     announce_access()
 
 
@@ -199,25 +210,3 @@ def create_plan(
     """A plan, under an initiative of the same tenant or alone. As `create_initiative` otherwise."""
     plan = Plan(tenant_id=tenant_id, name=name, body=body, initiative=initiative)
     return create_record(plan, actor=actor)
-
-
-@transaction.atomic
-def revoke_token(
-    *, tenant_id: uuid.UUID, token_id: uuid.UUID, actor: Actor, now: datetime | None = None
-) -> ApiToken:
-    """Make an API token worthless at once. Raises IllegalMove for one that is revoked already."""
-    token = ApiToken.objects.for_tenant(tenant_id).select_for_update(no_key=True).get(pk=token_id)
-    if token.revoked_at is not None:
-        raise IllegalMove(subject=f"API token “{token}”", tried="revoke_token", status="revoked", allowed=[])
-    token.revoked_at = now or timezone.now()
-    token.save(update_fields=["revoked_at"])
-    record(
-        tenant_id=tenant_id,
-        actor=actor,
-        action="revoke_token",
-        object_kind="api_token",
-        object_id=token.pk,
-        object_title=str(token),
-        changes={"revoked_at": (None, token.revoked_at.isoformat())},
-    )
-    return token

@@ -83,6 +83,7 @@ def _nav(path: str, seat: Seat) -> tuple[Link, ...]:
         ("Initiatives", "sessions_app:initiative-list", "flag"),
         ("Plans", "sessions_app:plan-list", "map"),
         ("Import", "intake:upload-list", "download"),
+        ("API tokens", "workspace:token-list", "terminal"),
     )
     if seat.can_manage:
         pages = (*pages, ("Secrets", "audit:secret-list", "key-round"))

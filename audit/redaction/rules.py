@@ -57,6 +57,7 @@ class Rule:
 _UUID_TAIL = f"-{X}{{4}}-{X}{{4}}-{X}{{4}}-{X}{{12}}"
 
 R = Rule
+_OURS = (R("sessions-token", "sess_", A, 42),)
 _CODE = (
     R("github-pat", "ghp_", A, 36, 255),
     R("github-oauth", "gho_", A, 36, 255),
@@ -341,4 +342,4 @@ _OPERATIONS = (
     R("aws-signed-url", "X-Amz-Signature=", H, 64),
     R("gcp-signed-url", "X-Goog-Signature=", X, 64, 0),
 )
-RULES: tuple[Rule, ...] = (*_CODE, *_CLOUDS, *_MODELS, *_SERVICES, *_OPERATIONS)
+RULES: tuple[Rule, ...] = (*_OURS, *_CODE, *_CLOUDS, *_MODELS, *_SERVICES, *_OPERATIONS)

@@ -34,6 +34,7 @@ def fill(example: str, rng: random.Random) -> str:
 
 
 EXAMPLES = {
+    "sessions-token": "sess_{A42}",
     "github-pat": "ghp_{A36}",
     "github-oauth": "gho_{A36}",
     "github-app-token": "ghs_{A36}",
