@@ -108,7 +108,11 @@ def test_the_words_of_a_line_are_given_out_where_somebody_waits():
     assert live.take().text == "files\n"
 
 
-@pytest.mark.parametrize("line", ['sshpass -p "two wor', f"see {KNOWN[:10]} ", "\x1b]0;a title of many"])
+@pytest.mark.parametrize(
+    "line",
+    ['sshpass -p "two wor', f"see {KNOWN[:10]} ", "\x1b]0;a title of many"],
+    ids=["half a quoted word", "half of a known one", "half a title"],
+)
 def test_what_may_become_a_credential_waits_however_long(line):
     live = LiveText(REDACTOR)
     live.feed(line)
