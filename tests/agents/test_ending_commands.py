@@ -15,6 +15,7 @@ import pytest
 
 from agents.reaping import Reaper
 from agents.runtimes import Stop, StopReason, get_runtime
+from audit.entries import EntryKind
 from tests.agents.work import make_work, watch
 
 SHELL = get_runtime("shell")
@@ -35,6 +36,7 @@ from pathlib import Path
 import django
 django.setup()
 from agents.runtimes import Stop, get_runtime
+from audit.entries import EntryKind
 from tests.agents.work import make_work
 for delivery in get_runtime("shell").perform(make_work(Path(sys.argv[1]), sys.argv[2]), Stop()):
     for entry in delivery.entries:
@@ -80,9 +82,8 @@ def test_a_stop_ends_the_command_and_all_its_children(folder, reason):
     assert seen.seconds < 3.5
     assert reason in seen.outcome.error
     assert eventually(lambda: not any(map(is_there, family(folder)))) < 1
-    assert [entry.data.get("event") for entry in seen.entries] == (
-        ["command_ended"] if reason is StopReason.SHUTDOWN else []
-    )
+    kinds = [EntryKind.FILE_EDIT, EntryKind.TOOL_RESULT] if reason is StopReason.SHUTDOWN else []
+    assert [entry.kind for entry in seen.entries] == kinds
 
 
 def test_a_command_that_ends_at_once_when_asked_is_not_waited_for(folder):
