@@ -54,6 +54,7 @@ from flows.performing import (
     make_assignment,
     open_folder,
 )
+from flows.services.artifacts import ArtifactTooBig, keep_artifacts
 from flows.waking import send_run
 from workspace.actors import Actor, ActorKind
 
@@ -242,6 +243,8 @@ class _Worker:
         if self.stop.reason in {StopReason.CANCELLED, StopReason.LEASE_LOST}:
             raise LeaseLost(f"run {run.pk}: {self.stop.reason}")
         design = run.snapshot["steps"][step.position - 1]
+        if outcome.is_ok and (problem := self._keep_artifacts(step, design)):
+            outcome = Outcome(error=problem)
         if outcome.is_ok:
             services.finish_step(**self._as_engine(), result=outcome.result)
         elif self.stop.is_set():
@@ -249,6 +252,23 @@ class _Worker:
             services.retry_step(**self._as_engine(), error=error, was_cut_off=True)
         else:
             self._fail(step, steps, design, outcome.error)
+
+    def _keep_artifacts(self, step: StepRun, design: Mapping[str, Any]) -> str:
+        """Keep the files that the step declares; what is wrong with them, "" if nothing."""
+        if not design.get("artifacts") or self.folder is None:
+            return ""
+        try:
+            keep_artifacts(
+                **self._as_worker(),
+                step_run_id=step.pk,
+                folder=self.folder,
+                patterns=design["artifacts"],
+                redactor=self.redactor,
+                now=timezone.now(),
+            )
+        except ArtifactTooBig as error:
+            return str(error)
+        return ""
 
     def _fail(self, step: StepRun, steps: list[StepRun], design: Mapping[str, Any], error: str) -> None:
         attempts = [attempt for attempt in steps if attempt.position == step.position]

@@ -1,0 +1,142 @@
+"""The files that a step declares are kept, each once, within limits, none from outside of its folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from audit.models import TranscriptEntry
+from audit.redaction import Redactor
+from flows import services
+from flows.leases import LeaseLost, claim_run
+from flows.models import Artifact, FlowRun
+from flows.moves import find_current_step
+from flows.services.artifacts import ArtifactTooBig, keep_artifacts
+from tests.flows.worlds import World
+
+VALUE = "-".join(["correct", "horse", "battery"])
+REDACTOR = Redactor({"DEPLOY_KEY": VALUE}, b"k" * 32)
+
+
+@pytest.fixture
+def folder(settings, tmp_path: Path) -> Path:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.ARTIFACT_MAX_BYTES = 1000
+    path = tmp_path / "work"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def run(world: World) -> FlowRun:
+    run = world.start()
+    world.call(services.begin_run, run)
+    world.call(services.start_step, run)
+    return FlowRun.objects.get(pk=run.pk)
+
+
+def keep(
+    world: World, run: FlowRun, folder: Path, *patterns: str, fence: int | None = None
+) -> list[Artifact]:
+    return keep_artifacts(
+        tenant_id=run.tenant_id,
+        run_id=run.pk,
+        step_run_id=find_current_step(run).pk,
+        fence=fence,
+        folder=folder,
+        patterns=patterns,
+        redactor=REDACTOR,
+        now=world.tick(),
+    )
+
+
+def media(settings) -> list[Path]:
+    return [path for path in Path(settings.MEDIA_ROOT).rglob("*") if path.is_file()]
+
+
+def test_text_is_kept_redacted_and_anything_else_as_it_is(world, run, folder, settings):
+    (folder / "out").mkdir()
+    (folder / "out" / "report.md").write_text(f"deployed with {VALUE}\n")
+    (folder / "out" / "tool.bin").write_bytes(b"\x00\x01")
+    (folder / "notes.txt").write_text("not asked for")
+    report, tool = keep(world, run, folder, "out/*", "**/*.md")
+    assert (report.name, report.text) == ("out/report.md", "deployed with [DEPLOY_KEY]\n")
+    assert (report.content_type, report.size_bytes, report.is_scanned) == ("text/markdown", 27, True)
+    assert (tool.name, tool.text, tool.is_scanned) == ("out/tool.bin", "", False)
+    assert tool.content_type == "application/octet-stream"
+    assert tool.file.read() == b"\x00\x01"
+    assert len(media(settings)) == 1
+    (line,) = TranscriptEntry.objects.filter(native_id="step:1:1:artifacts")
+    assert line.text == "Kept out/report.md, out/tool.bin"
+
+
+def test_keeping_again_adds_only_what_is_missing(world, run, folder, settings):
+    (folder / "a.txt").write_text("one")
+    (folder / "b.bin").write_bytes(b"\0")
+    assert len(keep(world, run, folder, "*")) == 2
+    assert keep(world, run, folder, "*") == []
+    (folder / "c.txt").write_text("three")
+    assert [artifact.name for artifact in keep(world, run, folder, "*")] == ["c.txt"]
+    assert Artifact.objects.count() == 3
+    assert len(media(settings)) == 1
+
+
+def test_a_name_with_a_credential_is_redacted_and_stays_the_only_one_of_its_name(world, run, folder):
+    for end in ("", " (2)"):
+        (folder / f"{VALUE}{end}").write_text("x")
+    (folder / "[DEPLOY_KEY]").write_text("x")
+    names = {artifact.name for artifact in keep(world, run, folder, "*")}
+    assert len(names) == 3
+    assert VALUE not in str(names)
+
+
+def test_links_and_what_lies_outside_are_not_kept(world, run, folder, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret.txt").write_text("precious")
+    (folder / "file").symlink_to(outside / "secret.txt")
+    (folder / "place").symlink_to(outside)
+    (folder / "real.txt").write_text("real")
+    (folder / "inner").symlink_to(folder / "real.txt")
+    os.mkfifo(folder / "pipe")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "config").write_text("x")
+    kept = keep(world, run, folder, "*", "**/*", "place/*", "../outside/*", ".git/*")
+    assert [artifact.name for artifact in kept] == ["real.txt"]
+
+
+def test_a_file_that_is_too_large_is_refused_by_name_before_any_is_kept(world, run, folder):
+    (folder / "a.txt").write_text("fine")
+    (folder / "big.bin").write_bytes(b"\0" * 1001)
+    with pytest.raises(ArtifactTooBig, match=r"“big.bin” has 1,001 bytes.*raise ARTIFACT_MAX_MB"):
+        keep(world, run, folder, "*")
+    assert Artifact.objects.count() == 0
+
+
+def test_too_many_files_and_too_much_in_all_are_refused(world, run, folder):
+    for number in range(201):
+        (folder / f"{number:03}").write_text("x")
+    with pytest.raises(ArtifactTooBig, match=r"201 files.*“200”"):
+        keep(world, run, folder, "*")
+    for number in range(11):
+        (folder / f"large{number}").write_text("x" * 1000)
+    with pytest.raises(ArtifactTooBig, match=r"11,000 bytes together.*“large0”"):
+        keep(world, run, folder, "large*")
+
+
+def test_a_worker_that_lost_its_run_keeps_nothing(world, run, folder, settings):
+    (folder / "b.bin").write_bytes(b"\0")
+    claim = claim_run(run.pk, "a worker")
+    assert claim is not None
+    with pytest.raises(LeaseLost):
+        keep(world, run, folder, "*", fence=claim.fence - 1)
+    assert Artifact.objects.count() == 0
+    assert media(settings) == []
+    assert len(keep(world, run, folder, "*", fence=claim.fence)) == 1
+
+
+def test_a_glob_that_is_none_says_so(world, run, folder):
+    with pytest.raises(ArtifactTooBig, match="names no files"):
+        keep(world, run, folder, "/etc/*")
