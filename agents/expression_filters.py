@@ -13,12 +13,12 @@ from typing import Any
 
 from audit.entries import JSON
 
-__all__ = ["FILTERS", "MAX_SIZE", "ExpressionError", "as_json", "as_text"]
+__all__ = ["FILTERS", "MAX_BITS", "MAX_SIZE", "ExpressionError", "as_json", "as_text"]
 
 #: How many characters, items and keys a value of an expression may have, all told.
 MAX_SIZE = 500_000
-#: Beyond this many bits JSON's readers do not agree what a number is.
-MAX_BITS = 64
+#: Whole numbers of more bits are beyond what any reader of JSON takes for a number.
+MAX_BITS = 1024
 MAX_DEPTH = 100
 
 
