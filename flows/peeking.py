@@ -38,7 +38,7 @@ def _parts_of(run: FlowRun, seen: dict[str, Any]) -> Iterator[Part]:
     yield Part(f"{skill['name']} ({skill['runtime']})", skill["body"], is_open=True)
     if seen["arguments"]:
         yield Part("Arguments", format_arguments(seen["arguments"]), is_open=True)
-    yield from _changes(run, seen.get("edits", []))
+    yield from _changes(run, seen.get("file_edits", []))
     for result in seen["results"]:
         label = f"Step {result['position']} {result['name']}: {result['status']}"
         yield Part(label, format_arguments(result["result"]))

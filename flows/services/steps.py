@@ -192,7 +192,7 @@ def see_checkpoint(run: FlowRun, step: StepRun, *, version: int | None = None) -
         },
         "arguments": step.parameters,
         "results": see_results(done.order_by("position", "attempt")),
-        **({"edits": edits} if edits else {}),
+        **({"file_edits": edits} if edits else {}),
     }
 
 

@@ -81,4 +81,8 @@ def test_the_card_of_a_checkpoint_shows_the_diff_so_far_and_is_bound_to_it(world
     assert "shop/tax.py" in card
     assert "-rate = 19\n+rate = 20" in card
     seen = services.see_checkpoint(paused, find_current_step(paused))
-    assert [edit["path"] for edit in seen["edits"]] == ["shop/tax.py"]
+    assert [edit["path"] for edit in seen["file_edits"]] == ["shop/tax.py"]
+    services.approve_checkpoint(
+        tenant_id=world.tenant.pk, run_id=run.pk, actor=world.actor, seen_version=paused.version
+    )
+    assert "Approved" in page_of(world, run, client).partition('id="receipts"')[2]
