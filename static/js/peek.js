@@ -117,13 +117,16 @@ function afterAction({ detail }) {
 }
 
 // ---- Why a status is what it is: what the row says, then what is looked up only now.
-async function explain(event) {
-  const details = event.target;
-  if (!details.matches?.("details.evidence") || !details.open) return;
-  const key = details.closest("[data-session]")?.dataset.session;
-  const facts = $(".facts", details);
-  if (!key || !facts || !$("#center-button")) return;
-  await htmx.ajax("GET", `${sessionUrl(key, "peek")}?part=evidence`, { source: details, target: facts, swap: "outerHTML" }).catch(() => {});
+async function explain({ target: details }) {
+  const row = details.closest?.("[data-session]");
+  if (!row || !details.matches("details.evidence") || !details.open || !$("#center-button")) return;
+  const url = `${sessionUrl(row.dataset.session, "peek")}?part=evidence`;
+  let version = null;
+  // What is looked up while the row moves on explains a status that it has no more.
+  while (details.open && version !== row.dataset.version) {
+    version = row.dataset.version;
+    await htmx.ajax("GET", url, { source: details, target: $(".facts", details), swap: "outerHTML" }).catch(() => {});
+  }
 }
 
 document.addEventListener("htmx:afterRequest", afterAction);
