@@ -1,4 +1,4 @@
-"""Credentials that commands print, write and hand back, in all ways in which pieces could let them through."""
+"""Credentials that commands print, write and hand back, in ways in which pieces could let them through."""
 
 from __future__ import annotations
 
@@ -71,13 +71,16 @@ def test_commands_that_print_write_and_return_credentials_leave_none(settings, t
         "", "", "", "The command ended with exit code 3: [c", "The command ended with exit code 3: ca",
     ]  # fmt: skip
     assert Artifact.objects.count() == 2
-    printed = TranscriptEntry.objects.filter(kind=EntryKind.TOOL_RESULT).values_list("text", flat=True)
-    assert "".join(printed).count("[CANARY]") > 900
+    pieces = TranscriptEntry.objects.filter(kind=EntryKind.TOOL_RESULT).order_by("seq")
+    printed = "".join(pieces.values_list("text", flat=True))
+    assert printed.count("[CANARY]") > 900
     haystacks = {
         **dump_database(),
+        "pieces as one": printed.encode(),
         "logs": caplog.text.encode(),
         "valkey": b"".join(heard),
         "media": b"".join(path.read_bytes() for path in tmp_path.glob("media/**/*") if path.is_file()),
     }
     assert {name: found for name, hay in haystacks.items() if (found := canaries.found_in(hay))} == {}
-    assert canaries.registered[:30].encode() not in haystacks["audit_transcriptentry"]
+    for start in range(len(canaries.registered) - 12):
+        assert canaries.registered[start : start + 12] not in printed
