@@ -73,7 +73,7 @@ def keep_artifacts(
             _save(artifact, data, fence=fence, now=now)
             artifacts.append(artifact)
     if artifacts:
-        _tell(artifacts, fence=fence, now=now)
+        _tell(artifacts, step_run_id=step_run_id, fence=fence, now=now)
     return artifacts
 
 
@@ -195,12 +195,12 @@ def _save(artifact: Artifact, data: bytes, *, fence: int | None, now: datetime) 
 
 
 @transaction.atomic
-def _tell(artifacts: Sequence[Artifact], *, fence: int | None, now: datetime) -> None:
+def _tell(artifacts: Sequence[Artifact], *, step_run_id: uuid.UUID, fence: int | None, now: datetime) -> None:
     """Say in the run's transcript what was kept."""
     first = artifacts[0]
     run = lock_session(FlowRun, tenant_id=first.tenant_id, session_id=first.run_id)
     check_fence(run, fence)
-    step = StepRun.objects.for_tenant(run.tenant_id).get(pk=first.step_run_id)
+    step = StepRun.objects.for_tenant(run.tenant_id).get(run=run, pk=step_run_id)
     names = ", ".join(artifact.name for artifact in artifacts[:10])
     more = f" and {len(artifacts) - 10} more" if len(artifacts) > 10 else ""
     write_line(

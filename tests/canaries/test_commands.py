@@ -26,7 +26,7 @@ SLOWLY = r"""
 spell() {
   for ((i = 0; i < ${#1}; i++)); do printf %s "${1:i:1}"; sleep 0.01; [ $i -ne 9 ] || sleep 0.7; done
 }
-printf 'the key is '; spell "$CANARY"; printf '\nand a token '; spell "gh""p_$PARAM_NOISE"; echo
+printf 'it says '; spell "$CANARY"; printf '\nand then '; spell "gh""p_$PARAM_NOISE"; echo
 """
 #: Across each place where a piece may end, within a line and between lines, and in the middle of an escape.
 ACROSS = r"""
@@ -82,5 +82,5 @@ def test_commands_that_print_write_and_return_credentials_leave_none(settings, t
         "media": b"".join(path.read_bytes() for path in tmp_path.glob("media/**/*") if path.is_file()),
     }
     assert {name: found for name, hay in haystacks.items() if (found := canaries.found_in(hay))} == {}
-    for start in range(len(canaries.registered) - 12):
-        assert canaries.registered[start : start + 12] not in printed
+    for start in range(len(canaries.registered) - 6):
+        assert canaries.registered[start : start + 6] not in printed
