@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from sessions_app.bands import possible_statuses
@@ -62,6 +63,25 @@ def test_any_write_of_a_row_moves_the_time_at_which_it_was_touched(kind: Session
     stale.save()
     times.append(row.get().touched_at)
     assert times == sorted(set(times))
+
+
+@each_kind
+def test_a_lease_that_is_renewed_in_time_touches_nothing_and_a_lapsed_one_does(
+    kind: SessionKind, scene: Scene
+) -> None:
+    session = scene.add(kind, status=next(iter(kind.statuses)))
+    row = kind.model.objects.filter(pk=session.pk)
+    row.update(lease_expires_at=Now() + timedelta(seconds=20))
+    before = row.get().touched_at
+    row.update(lease_expires_at=Now() + timedelta(seconds=25))
+    assert row.get().touched_at == before
+    row.update(lease_expires_at=Now() + timedelta(seconds=30), title="Another")
+    with_title = row.get().touched_at
+    assert with_title > before
+    row.update(lease_expires_at=Now() - timedelta(seconds=1))
+    lapsed = row.get().touched_at
+    row.update(lease_expires_at=Now() + timedelta(seconds=20))
+    assert row.get().touched_at > lapsed > with_title
 
 
 @each_kind
