@@ -34,6 +34,8 @@ DEFAULT_OUTPUT_BYTES = 16 << 20
 _CHUNK_SECONDS = 0.3
 _CHUNK = 32 << 10
 _TICK_SECONDS = 0.25
+#: A command that ends within this time is told in one piece.
+_FIRST_SECONDS = 0.05
 #: Folders beside the working folder that a command may write to.
 _SIDE = ("home", "tmp", "results")
 _EDITS_AT_ONCE = 25
@@ -50,26 +52,27 @@ class ShellRuntime:
         return find_missing_sandbox(work.sandbox)
 
     def perform(self, work: Work, stop: Stop) -> Performance:
-        """Deliver the call at once, the output as it comes, then how it ended.
+        """Deliver the call and the output as they come, then how it ended; a short command in one piece.
 
         Ends with the command's error, or with what it wrote to `$RESULT_FILE`, or with its exit code and the
         end of its output. After a stop that somebody else has written down nothing more is delivered.
         """
         run = _Run(work, stop, choose_sandbox(work.sandbox))
-        yield run.begin()
+        run.begin()
         try:
             command = run.start()
         except (OSError, ValueError) as error:
+            yield run.hand_over()
             return Outcome(error=_cannot_start(error))
         with command:
             yield from run.deliver_output(command)
-            for piece in run.end(command):
-                yield run.deliver(piece)
+            run.end(command)
         if stop.reason in (StopReason.CANCELLED, StopReason.LEASE_LOST):
             return Outcome(error=f"The command was stopped: {stop.reason}.")
         yield from run.deliver_edits()
         outcome = run.outcome(command.exit_code)
-        yield run.deliver_end(command.exit_code, outcome)
+        run.tell_end(command.exit_code, outcome)
+        yield run.hand_over()
         return outcome
 
 
@@ -90,6 +93,8 @@ class _Run:
     chunks: int = 0
     limit: str = ""
     began: float = field(default_factory=time.monotonic)
+    waiting: list[NewEntry] = field(default_factory=list)
+    facts: RunFacts | None = None
 
     def __post_init__(self) -> None:
         self.output = Output(self.work.redactor)
@@ -103,20 +108,26 @@ class _Run:
     def result_file(self) -> Path:
         return self.side / "results" / f"{re.sub(r'[^A-Za-z0-9]', '-', self.work.key)}.json"
 
-    def begin(self) -> Delivery:
+    def begin(self) -> None:
         arguments: dict[str, JSON] = {"command": self.work.body}
         if self.work.arguments:
             arguments["parameters"] = [*sorted(map(parameter_name, self.work.arguments))]
         if self.work.environment:
             arguments["secrets"] = [*sorted(self.work.environment)]
         call = self._entry(EntryKind.TOOL_CALL, "call", arguments=arguments)
-        facts = RunFacts(
+        self.waiting.append(call)
+        self.facts = RunFacts(
             runtime=ShellRuntime.key,
             sandbox=self.sandbox.name,
             profile=self.work.profile,
             cwd=str(self.work.folder),
         )
-        return Delivery(entries=[call], facts=facts)
+
+    def hand_over(self) -> Delivery:
+        """All that waits to be delivered."""
+        entries, self.waiting = self.waiting, []
+        facts, self.facts = self.facts, None
+        return Delivery(entries=entries, facts=facts)
 
     def start(self) -> Command:
         for name in _SIDE:
@@ -142,11 +153,12 @@ class _Run:
         )
 
     def deliver_output(self, command: Command) -> Iterator[Delivery]:
-        """What comes until the command has ended: the first at once, then in pieces of some size."""
-        last_piece = last_data = 0.0
+        """What comes until the command has ended: the first soon, then in pieces of some size."""
+        last_piece = time.monotonic() - _CHUNK_SECONDS + _FIRST_SECONDS
+        last_data = 0.0
         waiting = 0
         while not command.has_ended():
-            data = command.read(_TICK_SECONDS)
+            data = command.read(_FIRST_SECONDS if self.waiting else _TICK_SECONDS)
             now = time.monotonic()
             if data:
                 last_data = now
@@ -157,21 +169,23 @@ class _Run:
             is_quiet = now - last_data >= _CHUNK_SECONDS
             if is_due and (piece := self.output.take(is_quiet=is_quiet)) is not None:
                 last_piece, waiting = now, 0
-                yield self.deliver(piece)
+                self.tell(piece)
+            if is_due and self.waiting:
+                yield self.hand_over()
 
-    def end(self, command: Command) -> Iterator[Piece]:
+    def end(self, command: Command) -> None:
         """The rest of the output of a command that has ended, and of what it left behind."""
         self._take_in(command.drain())
         command.close()
         is_written_down = self.stop.reason in (StopReason.CANCELLED, StopReason.LEASE_LOST)
         piece = None if is_written_down else self.output.finish()
         if piece is not None:
-            yield piece
+            self.tell(piece)
 
-    def deliver(self, piece: Piece) -> Delivery:
+    def tell(self, piece: Piece) -> None:
         self.chunks += 1
         part = f"out:{self.chunks}"
-        return Delivery(entries=[self._entry(EntryKind.TOOL_RESULT, part, text=piece.text, is_partial=True)])
+        self.waiting.append(self._entry(EntryKind.TOOL_RESULT, part, text=piece.text, is_partial=True))
 
     def deliver_edits(self) -> Iterator[Delivery]:
         """What the command changed in its folder, a few files at once; of too many, how many more."""
@@ -184,7 +198,9 @@ class _Run:
                     make_edit(one, f"{self.work.key}:edit:{number + at}") for at, one in enumerate(some, 1)
                 ]
                 number += len(edits)
-                yield Delivery(entries=edits)
+                self.waiting += edits
+                if number >= _EDITS_AT_ONCE:
+                    yield self.hand_over()
             more = sum(1 for _ in changes)
         except TooManyFilesError:
             self.is_watched, more = False, 0
@@ -192,7 +208,7 @@ class _Run:
             text = f"It changed {more:,} more files, which are not shown."
             if not self.is_watched:
                 text = f"What it changed is not shown: its folder has more than {MAX_FILES:,} files."
-            yield Delivery(entries=[self._entry(EntryKind.SYSTEM, "edits", text=text)])
+            self.waiting.append(self._entry(EntryKind.SYSTEM, "edits", text=text))
 
     def outcome(self, exit_code: int) -> Outcome:
         """How it ended, from its exit code, the limits and what it wrote."""
@@ -208,7 +224,7 @@ class _Run:
             return Outcome(error=f"The command ended well, but {error}")
         return Outcome(result={"exit_code": 0, "output": self.output.tail} if result is None else result[0])
 
-    def deliver_end(self, exit_code: int, outcome: Outcome) -> Delivery:
+    def tell_end(self, exit_code: int, outcome: Outcome) -> None:
         data: dict[str, JSON] = {
             "event": "command_ended",
             "exit_code": exit_code,
@@ -224,7 +240,7 @@ class _Run:
             duration_ms=round(seconds * 1000),
             data=data,
         )
-        return Delivery(entries=[ended])
+        self.waiting.append(ended)
 
     def _take_in(self, data: bytes) -> None:
         """Keep what it printed, up to the limit."""

@@ -78,7 +78,7 @@ def approve_checkpoint(
     approved = {**step.parameters, **{name: after for name, (_, after) in edits.items()}}
     move_step(step, "approve", {"started_at": now, "parameters": approved})
     seq = _keep_decision(decision, outcome, actor, comment, now)
-    write_step_start(run, step, now)
+    write_step_start(run, step, now, arguments=step.parameters)
     verb = f"changed {', '.join(edits)} and approved" if edits else "approved"
     _move(decision, "approve", actor, now, seq, f"{actor.name} {verb} step {step.position} “{step.name}”.")
     wake(run)

@@ -65,29 +65,27 @@ def start_step(
     run = lock_run(tenant_id=tenant_id, run_id=run_id, move="start_step", fence=fence)
     step = find_current_step(run)
     clean = _clean_arguments(run, step, arguments)
-    move_step(step, "start", {"started_at": now, "parameters": clean, "fence": fence})
-    seq = write_step_start(run, step, now)
+    seq = write_step_start(run, step, now, arguments=clean)
+    first_seq = step.first_seq or seq
+    fields = {"started_at": now, "parameters": clean, "fence": fence, "first_seq": first_seq}
+    move_step(step, "start", fields)
     mirror_step(run, now=now, step=step)
     record_step(step, run=run, actor=actor, action="start_step", before=StepStatus.PENDING, entry_seq=seq)
     save_progress(run, kind=KIND, now=now, fields={})
     return step
 
 
-def write_step_start(run: FlowRun, step: StepRun, now: datetime) -> int:
-    """The line that says that a step is at work; the attempt begins there unless it was asked about."""
-    seq = write_line(
+def write_step_start(run: FlowRun, step: StepRun, now: datetime, *, arguments: JSON) -> int:
+    """The line that says that a step is at work; its number."""
+    return write_line(
         run,
         kind=EntryKind.STATUS,
         native_id=f"step:{step.position}:{step.attempt}:start",
         text=f"Step {step.position} of {run.step_count} “{step.name}” started",
         now=now,
-        data=step_data(step, "step_started", arguments=step.parameters),
+        data=step_data(step, "step_started", arguments=arguments),
         attempt=step.attempt,
     )
-    if step.first_seq is None:
-        step.first_seq = seq
-        step.save(update_fields=["first_seq"])
-    return seq
 
 
 @transaction.atomic
