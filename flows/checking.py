@@ -52,6 +52,13 @@ def _word(design: FlowDesign, problem: Problem, rest: Sequence[str | int]) -> st
     return problem.text
 
 
+def problems_of(refusal: ValidationError) -> list[Problem]:
+    """What a service refused of a design, each with its place."""
+    if isinstance(refusal, WrongDesign):
+        return list(refusal.problems)
+    return [Problem((field,), text) for field, texts in refusal.message_dict.items() for text in texts]
+
+
 def check_design(design: FlowDesign) -> None:
     """Raises WrongDesign with everything that is wrong with the design by itself."""
     if problems := list(find_problems(design)):

@@ -89,6 +89,8 @@ class FlowRunKind(SessionKind):
     text_fields = ("title", "error", "checkpoint_message", "parameters", "snapshot", "repo", "evidence")
     unshown = frozenset({"search_text", "snapshot", "parameters"})
     page = "flows:run-detail"
+    start_page = "flows:flow-list"
+    start_label = "Run a flow"
 
     def live_q(self, moment: Moment) -> Q:
         return LIVE

@@ -10,12 +10,9 @@ from django import forms
 from audit.entries import JSON
 from flows.design import ParameterDesign
 from flows.models import Flow, FlowTrigger
+from flows.value_fields import PREFIX, as_entered, make_field
 
-__all__ = ["PREFIX", "TriggerForm"]
-
-#: Begins the name of a parameter's field, so that none can be taken for a field of the form itself.
-PREFIX = "parameter-"
-YES_NO = [("", "-"), ("true", "Yes"), ("false", "No")]
+__all__ = ["TriggerForm"]
 
 
 class TriggerForm(forms.Form):
@@ -34,7 +31,7 @@ class TriggerForm(forms.Form):
         self.parameters = [ParameterDesign.from_json(stored) for stored in flow.parameters]
         for parameter in self.parameters:
             if not parameter.hidden:
-                self.fields[PREFIX + parameter.name] = _field(parameter)
+                self.fields[PREFIX + parameter.name] = make_field(parameter)
 
     def values(self) -> dict[str, JSON]:
         """The values that were given, by parameter; a hidden one has its default."""
@@ -52,38 +49,10 @@ class TriggerForm(forms.Form):
 
     @staticmethod
     def initial_of(trigger: FlowTrigger) -> dict[str, Any]:
-        values = {PREFIX + name: _as_entered(value) for name, value in trigger.parameters.items()}
+        values = {PREFIX + name: as_entered(value) for name, value in trigger.parameters.items()}
         return {
             "cron": trigger.cron,
             "time_zone": trigger.time_zone,
             "skips_overlap": trigger.skips_overlap,
             **values,
         }
-
-
-def _field(parameter: ParameterDesign) -> forms.Field:
-    shown = "" if parameter.default is None else f"{_as_entered(parameter.default)} unless given."
-    options: dict[str, Any] = {
-        "label": parameter.name,
-        "required": parameter.required and parameter.default is None,
-        "help_text": shown,
-    }
-    if parameter.type == "number":
-        return Number(**options)
-    if parameter.type == "boolean":
-        return forms.TypedChoiceField(
-            choices=YES_NO, coerce=lambda text: text == "true", empty_value=None, **options
-        )
-    return forms.CharField(strip=False, max_length=10_000, **options)
-
-
-class Number(forms.FloatField):
-    """A number; one without a fraction stays whole."""
-
-    def to_python(self, value: Any) -> Any:
-        number = super().to_python(value)
-        return int(number) if number is not None and number.is_integer() else number
-
-
-def _as_entered(value: JSON) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from sessions_app.listing import render_list
+from sessions_app.registry import all_kinds
 from workspace.access import MemberRequest, for_members
 from workspace.models import Initiative, Plan
 
@@ -62,6 +63,7 @@ def initiative_detail(request: MemberRequest, initiative_id: uuid.UUID) -> HttpR
         "initiative": {"name": initiative.name, "description": initiative.summary},
         "plans": [{"name": plan.name, "url": _url(request, plan)} for plan in plans.order_by(Lower("name"))],
         "crumbs": [("Initiatives", reverse("sessions_app:initiative-list", args=[tenant.slug]))],
+        "starts": _starts(request, initiative=initiative.pk),
     }
     return render_list(
         request,
@@ -82,10 +84,25 @@ def plan_detail(request: MemberRequest, plan_id: uuid.UUID) -> HttpResponse:
     crumbs = [("Plans", reverse("sessions_app:plan-list", args=[tenant.slug]))]
     if plan.initiative:
         crumbs.append((plan.initiative.name, _url(request, plan.initiative)))
-    context = {"plan": {"name": plan.name, "description": plan.body}, "crumbs": crumbs}
+    context = {
+        "plan": {"name": plan.name, "description": plan.body},
+        "crumbs": crumbs,
+        "starts": _starts(request, plan=plan.pk),
+    }
     return render_list(
         request, "sessions_app/plan_detail.html", title=plan.name, within=plan, context=context
     )
+
+
+def _starts(request: MemberRequest, **named: uuid.UUID) -> list[tuple[str, str]]:
+    """The label and the address of each way to start work under a group; none for viewers."""
+    if not request.seat.can_run:
+        return []
+    slug = request.seat.tenant.slug
+    kinds = [kind for kind in all_kinds() if kind.start_page]
+    return [
+        (kind.start_label, f"{reverse(kind.start_page, args=[slug])}?{urlencode(named)}") for kind in kinds
+    ]
 
 
 def _url(request: MemberRequest, group: Initiative | Plan) -> str:

@@ -180,7 +180,8 @@ class SessionKind(ABC):
     Class attributes: `key` (in URLs and keys, never stored as a choice), `label`, `label_plural`, `icon`,
     `model`, `statuses` (total: each status of the model), `text_fields` (columns of `model` that hold text
     which a redaction sweep must walk), `unshown` (columns that no row of the list needs, big ones above all),
-    `page` (URL name of the session's own page).
+    `page` (URL name of the session's own page), `start_page` (URL name of the page where one is started, ""
+    for a kind that is not started by hand; it takes `initiative` or `plan` in its query) and `start_label`.
     """
 
     key: ClassVar[str]
@@ -192,6 +193,8 @@ class SessionKind(ABC):
     text_fields: ClassVar[tuple[str, ...]] = ("title", "error")
     unshown: ClassVar[frozenset[str]] = frozenset({"search_text"})
     page: ClassVar[str]
+    start_page: ClassVar[str] = ""
+    start_label: ClassVar[str] = ""
 
     @abstractmethod
     def live_q(self, moment: Moment) -> Q:

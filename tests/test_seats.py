@@ -232,6 +232,21 @@ ROUTES: dict[str, Route] = {
     "flows:checkpoint-edit": Route(
         in_workspace(run_id=lambda world: world.make(FlowRunFactory, paused=True).pk), viewer=403
     ),
+    "flows:flow-list": Route(in_workspace()),
+    "flows:flow-create": Route(in_workspace(), viewer=403),
+    "flows:flow-detail": Route(in_workspace(flow_id=lambda world: FlowFactory(tenant=world.tenant).pk)),
+    "flows:flow-edit": Route(
+        in_workspace(flow_id=lambda world: FlowFactory(tenant=world.tenant).pk), viewer=403
+    ),
+    "flows:flow-file": Route(in_workspace(flow_id=lambda world: FlowFactory(tenant=world.tenant).pk)),
+    "flows:flow-action": Route(
+        in_workspace(flow_id=lambda world: FlowFactory(tenant=world.tenant).pk),
+        method="post",
+        data=lambda world: {"action": "archive"},
+        owner=302,
+        teammate=302,
+        viewer=403,
+    ),
     "flows:trigger-list": Route(in_workspace(flow_id=lambda world: FlowFactory(tenant=world.tenant).pk)),
     "flows:trigger-edit": Route(a_trigger, teammate=403, viewer=403),
     "flows:trigger-action": Route(
@@ -261,7 +276,14 @@ ROUTES: dict[str, Route] = {
     "intake:file-delete": Route(staged_file(), method="post", owner=302, teammate=403, viewer=403),
 }
 #: Pages that show a form and take it.
-FORMS = {"flows:checkpoint-edit", "flows:trigger-list", "flows:trigger-edit"}
+FORMS = {
+    "flows:flow-create",
+    "flows:flow-detail",
+    "flows:flow-edit",
+    "flows:checkpoint-edit",
+    "flows:trigger-list",
+    "flows:trigger-edit",
+}
 #: The operator's admin has tests of its own, for all of its pages.
 ELSEWHERE = {"admin"}
 

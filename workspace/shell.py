@@ -80,6 +80,7 @@ def _build(request: HttpRequest) -> Shell:
 def _nav(path: str, seat: Seat) -> tuple[Link, ...]:
     pages: tuple[tuple[str, str, str], ...] = (
         ("Sessions", "sessions_app:session-list", "list"),
+        ("Flows", "flows:flow-list", "workflow"),
         ("Initiatives", "sessions_app:initiative-list", "flag"),
         ("Plans", "sessions_app:plan-list", "map"),
         ("Import", "intake:upload-list", "download"),

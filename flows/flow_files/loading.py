@@ -16,7 +16,7 @@ from django.db.models.lookups import Exact
 from agents.models import Profile, Skill
 from agents.services import change_skill, create_skill
 from audit.services import redact
-from flows.checking import Problem, WrongDesign, find_problems, find_skill_problems
+from flows.checking import Problem, find_problems, find_skill_problems, problems_of
 from flows.design import FlowDesign, StepDesign
 from flows.flow_files.reading import Path, WrongFile, read_yaml
 from flows.flow_files.schema import FileSkill, FlowFile, read_flow_file
@@ -190,13 +190,7 @@ def _find_approvers(file: FlowFile, tenant_id: uuid.UUID) -> list[uuid.UUID]:
 
 def _take_over(file: FlowFile, design: FlowDesign, refusal: ValidationError) -> None:
     """Note what the service refused that could not be seen before."""
-    if isinstance(refusal, WrongDesign):
-        problems = list(refusal.problems)
-    else:
-        problems = [
-            Problem((field,), text) for field, texts in refusal.message_dict.items() for text in texts
-        ]
-    for problem in problems:
+    for problem in problems_of(refusal):
         file.refuse(_path_in_file(design, problem), problem.text)
 
 

@@ -175,8 +175,12 @@ def _keys(
     for key, value in node.value:
         line = key.start_mark.line + 1
         if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
-            word = f"“{key.value}”" if isinstance(key, yaml.ScalarNode) else "this"
-            problems.append(FileProblem(line, path, f"a key is text: put {word} in quotes"))
+            if isinstance(key, yaml.MappingNode):
+                text = 'an expression stands in quotes: "{{ ... }}"'
+            else:
+                word = f"“{key.value}”" if isinstance(key, yaml.ScalarNode) else "this"
+                text = f"a key is text: put {word} in quotes"
+            problems.append(FileProblem(line, path, text))
         else:
             yield key.value, value, line
 
