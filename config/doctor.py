@@ -17,6 +17,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count, Sum
 
 from agents.prompting.providers import ModelNotSet, choose
+from agents.sandbox import probe as probe_sandbox
 from audit.models import Surfacing
 from config import locks
 from config.environment import RUN_LOCK
@@ -60,6 +61,8 @@ def examine(services_error: str = "") -> Iterator[Finding]:
             yield examine_withheld()
     yield examine_static_files(settings.STATIC_ROOT)
     yield examine_model()
+    yield examine_git()
+    yield examine_sandbox()
     is_running = locks.is_held_exclusively(settings.DATA_DIR / RUN_LOCK)
     for part in BEATING_PARTS:
         yield examine_process(part, conditions[part], is_running=is_running)
@@ -151,6 +154,23 @@ def examine_model() -> Finding:
         return Finding("model", settings.MODEL_DEFAULT, str(missing))
     key = choice.key_name if choice.key else "none"
     return Finding("model", f"{choice.name} at {choice.place}, key: {key}")
+
+
+def examine_git() -> Finding:
+    """Only flows that name a repository need it."""
+    program = shutil.which("git")
+    if program is None:
+        return Finding("git", "not on the PATH", "install git, or let no flow name a repository")
+    roots = ", ".join(map(str, settings.REPO_ROOTS))
+    return Finding("git", f"{program}; repositories of flows lie in {roots}")
+
+
+def examine_sandbox() -> Finding:
+    """What commands of flows run inside of. None is allowed, and said."""
+    problem = probe_sandbox()
+    if not problem:
+        return Finding("sandbox", "bubblewrap")
+    return Finding("sandbox", f"none: {problem}; commands see what this user sees (docs/runtimes.md)")
 
 
 def examine_process(part: str, condition: str, *, is_running: bool) -> Finding:

@@ -229,6 +229,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "resend staged files": {"task": "intake.jobs.resend", "schedule": 20.0, "options": {"expires": 15.0}},
     "resume sweeps": {"task": "audit.jobs.resume_sweeps", "schedule": 30.0, "options": {"expires": 25.0}},
     "forget staged files": {"task": "intake.jobs.forget", "schedule": 3600.0, "options": {"expires": 1800.0}},
+    "forget old folders": {
+        "task": "agents.jobs.forget_folders",
+        "schedule": 3600.0,
+        "options": {"expires": 1800.0},
+    },
 }
 
 # --- Models of language -------------------------------------------------------------------------------
