@@ -8,10 +8,14 @@ import string
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audit.redaction import LiveText, Redactor
+from tests.audit.redaction_contexts import AGENT_CONTEXTS, CODE_CONTEXTS
+from tests.audit.redaction_contexts import fill as fill_context
+from tests.audit.rule_examples import EXAMPLES
+from tests.audit.rule_examples import fill as fill_example
 
 ALNUM = string.ascii_letters + string.digits
 
@@ -64,12 +68,14 @@ def watch(text: str, cuts: list[int], *, is_quiet: bool = False) -> list[str]:
     return [piece.clean for piece in pieces if piece is not None]
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=8), st.lists(st.integers(0, 5000), max_size=30))
 def test_however_a_text_is_cut_the_pieces_are_the_redacted_whole(parts, cuts):
     text = "".join(parts)
     assert "".join(watch(text, cuts)) == REDACTOR.redact_text(text).text
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=8), st.lists(st.integers(0, 5000), max_size=30))
 def test_nothing_leaks_where_somebody_waits_for_each_word(parts, cuts):
     text = "".join(parts)
@@ -89,6 +95,22 @@ def test_a_secret_that_comes_one_character_at_a_time_is_never_given_out(value, i
     pieces = watch(text, list(range(len(text))), is_quiet=is_quiet)
     assert "".join(pieces) == REDACTOR.redact_text(text).text
     assert value not in "".join(pieces)
+
+
+@pytest.mark.parametrize("is_quiet", [False, True])
+def test_no_rule_and_no_context_looks_further_than_its_line(is_quiet):
+    """Each example comes one character at a time between other lines; a rule that does must be told here."""
+    rng = random.Random(7)
+    examples = [fill_example(example, rng) for example in EXAMPLES.values()]
+    examples += [fill_context(context, rng)[0] for context in (*AGENT_CONTEXTS, *CODE_CONTEXTS)]
+    for example in examples:
+        text = f"before it\n{example}\nand after it\n"
+        whole = REDACTOR.redact_text(text)
+        pieces = watch(text, list(range(len(text))), is_quiet=is_quiet)
+        if not is_quiet:
+            assert "".join(pieces) == whole.text
+        for found in whole.findings:
+            assert text[found.source_start : found.source_end] not in "".join(pieces)
 
 
 def test_a_line_is_given_out_once_it_has_ended():
