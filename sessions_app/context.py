@@ -36,9 +36,15 @@ class CenterButton:
 
 
 def center_button(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: one query, and only on a page of a workspace that draws the button."""
+    """Context processor: one query, and only on a page of a workspace that draws the button.
+
+    `error_frame` is what the page of an error stands in: all of a workspace's frame, once somebody is let in.
+    """
     seat: Seat | None = getattr(request, "seat", None)
-    return {"center_button": SimpleLazyObject(partial(_build, seat)) if seat else None}
+    return {
+        "center_button": SimpleLazyObject(partial(_build, seat)) if seat else None,
+        "error_frame": "base.html" if seat else "bare.html",
+    }
 
 
 def _build(seat: Seat) -> CenterButton:

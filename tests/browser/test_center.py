@@ -82,6 +82,15 @@ def test_it_opens_beside_the_page_and_stays_open_on_the_next_one(page: Page):
     expect(page.locator("#center-button")).to_have_attribute("aria-expanded", "false")
 
 
+@pytest.mark.parametrize("lost", ["flow-runs/01900000-0000-7000-8000-000000000000/", "sessions/?bogus=1"])
+def test_it_is_at_hand_on_a_page_that_says_what_is_wrong(visits: Visits, owner: User, lost: str):
+    page = visits.open(f"/w/{SLUG}/{lost}", owner)
+    expect(page.locator(".error-page")).to_be_visible()
+    open_center(page)
+    assert violations(page) == []
+    assert overflow(page) == 0
+
+
 def test_it_shows_mine_or_everyones_and_leaves_out_kinds(page: Page):
     center = open_center(page)
     mine = center.locator(".row").count()
