@@ -1,8 +1,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from flows.api import api
+
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("api/v1/", api.urls),
     path("", include("workspace.urls")),
     path("", include("sessions_app.urls")),
     path("", include("audit.urls")),

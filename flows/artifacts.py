@@ -17,7 +17,14 @@ from audit.diffs import Hunk, hunks_of
 from flows.models import Artifact, FlowRun
 from workspace.access import MemberRequest, for_members
 
-__all__ = ["ArtifactView", "artifact_download", "artifact_image", "artifact_preview", "present_artifacts"]
+__all__ = [
+    "ArtifactView",
+    "artifact_download",
+    "artifact_image",
+    "artifact_preview",
+    "present_artifacts",
+    "send_artifact",
+]
 
 #: Says nothing of what an artifact is, so that no browser tries to show it.
 OPAQUE = "application/octet-stream"
@@ -128,7 +135,11 @@ def artifact_image(request: MemberRequest, run_id: uuid.UUID, artifact_id: uuid.
 @for_members
 def artifact_download(request: MemberRequest, run_id: uuid.UUID, artifact_id: uuid.UUID) -> HttpResponse:
     """An artifact as an attachment, never shown inline: its content comes from an agent."""
-    artifact = _find(request, run_id, artifact_id)
+    return send_artifact(_find(request, run_id, artifact_id))
+
+
+def send_artifact(artifact: Artifact) -> HttpResponse:
+    """The file itself, as an attachment."""
     content: HttpResponse = (
         FileResponse(artifact.file.open("rb"), content_type=OPAQUE)  # type: ignore[assignment]
         if artifact.file

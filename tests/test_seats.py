@@ -284,8 +284,8 @@ FORMS = {
     "flows:trigger-list",
     "flows:trigger-edit",
 }
-#: The operator's admin has tests of its own, for all of its pages.
-ELSEWHERE = {"admin"}
+#: The operator's admin and the HTTP API have tests of their own, for all of their addresses.
+ELSEWHERE = {"admin", "api"}
 
 
 def named_routes(patterns: list[Any], prefix: str = "") -> Iterator[str]:

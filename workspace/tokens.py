@@ -12,7 +12,7 @@ import secrets
 import string
 import uuid
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -212,7 +212,7 @@ def _revoke(token: ApiToken, actor: Actor, now: datetime) -> None:
 
 
 def _record(
-    token: ApiToken, action: str, actor: Actor, changes: dict[str, tuple[str | None, str | None]]
+    token: ApiToken, action: str, actor: Actor, changes: Mapping[str, tuple[str | None, str | None]]
 ) -> None:
     record(
         tenant_id=token.tenant_id,
