@@ -39,6 +39,7 @@ def _parts_of(run: FlowRun, seen: dict[str, Any]) -> Iterator[Part]:
     if seen["arguments"]:
         yield Part("Arguments", format_arguments(seen["arguments"]), is_open=True)
     yield from _changes(run, seen.get("file_edits", []))
+    yield Part("Flow", f"{seen['flow']}, version {seen['flow_version']}")
     for result in seen["results"]:
         label = f"Step {result['position']} {result['name']}: {result['status']}"
         yield Part(label, format_arguments(result["result"]))

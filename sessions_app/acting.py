@@ -83,10 +83,15 @@ def session_action(request: MemberRequest, kind: str, session_id: uuid.UUID) -> 
     if not version.isascii() or not version.isdigit():
         problem = {"parameter": "version", "message": "not the number of a version"}
         return render(request, "400.html", {"problem": problem}, status=400)
-    notice = _perform(session_kind, obj, int(version), request)
+    notice = perform_action(
+        request,
+        session_kind,
+        obj,
+        name=request.POST.get("action", ""),
+        version=int(version),
+        content_hash=request.POST.get("content_hash", ""),
+    )
     obj = _find_session(session_kind, request, session_id)
-    if notice.tone == Tone.SUCCESS:
-        _settle(session_kind, obj, request)
     if request.htmx:
         return _render_peek(request, session_kind, obj, notice)
     add = messages.success if notice.tone == Tone.SUCCESS else messages.warning
@@ -113,8 +118,13 @@ def session_claim(request: MemberRequest, kind: str, session_id: uuid.UUID) -> H
     return HttpResponse(status=204)
 
 
-def _perform(kind: SessionKind, obj: Any, version: int, request: MemberRequest) -> Notice:
-    name = request.POST.get("action", "")
+def perform_action(
+    request: MemberRequest, kind: SessionKind, obj: Any, *, name: str, version: int, content_hash: str
+) -> Notice:
+    """Do one action to one session in a transaction of its own, bound to what the member saw.
+
+    The comment is the request's. Raises PermissionDenied for what is not this member's to do.
+    """
     try:
         _authorise(kind, obj, name, version, request)
         done = kind.perform(
@@ -124,10 +134,11 @@ def _perform(kind: SessionKind, obj: Any, version: int, request: MemberRequest) 
             tenant_id=request.seat.tenant.pk,
             version=version,
             comment=request.POST.get("comment", "")[:MAX_COMMENT],
-            content_hash=request.POST.get("content_hash", ""),
+            content_hash=content_hash,
         )
     except (IllegalMove, StaleVersion) as refused:
         return Notice(Tone.ATTENTION, kind.decision_on(obj, version) or str(refused))
+    _settle(kind, _find_session(kind, request, obj.pk), request)
     return Notice(Tone.SUCCESS, done)
 
 

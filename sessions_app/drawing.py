@@ -30,6 +30,7 @@ def draw_row(row: SessionRow, place: str = "") -> SafeString:
         f'<li class="row" id="{place}row-{row.kind}-{row.id}" data-session="{row.key}" data-tone="{row.tone}"'
         f' data-live="{"true" if row.is_live else "false"}" data-owner="{row.owner_id}"'
         f' data-version="{row.version}" data-order="{row.order_key}"{_awaits(row)}>\n'
+        f"{'' if place else _select(row, title)}"
         f"{draw_evidence(row)}\n"
         f'<span class="row-kind" title="{escape(row.kind_label)}">{icon(row.kind_icon)}'
         f'<span class="sr-only">{escape(row.kind_label)}</span></span>\n'
@@ -106,6 +107,14 @@ def draw_progress(row: SessionRow) -> SafeString:
     shown = bar if progress.total else ""
     html = f'<span class="progress"><span class="progress-label">{label}</span>{shown}</span>'
     return mark_safe(html)  # noqa: S308 - made of literals and escaped texts
+
+
+def _select(row: SessionRow, title: str) -> str:
+    """The box that selects it for an action on several at once; it belongs to the form below the list."""
+    return (
+        f'<label class="row-select"><input type="checkbox" name="s" value="{row.key}" form="bulk">'
+        f'<span class="sr-only">Select {title}</span></label>\n'
+    )
 
 
 def _awaits(row: SessionRow) -> str:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from sessions_app import acting, groups, standing, views
+from sessions_app import acting, bulk, groups, standing, views
 
 app_name = "sessions_app"
 
@@ -8,6 +8,7 @@ urlpatterns = [
     path("w/<slug:workspace>/sessions/", views.session_list, name="session-list"),
     path("w/<slug:workspace>/sessions/changes/", standing.session_changes, name="session-changes"),
     path("w/<slug:workspace>/sessions/standing/", standing.session_standing, name="session-standing"),
+    path("w/<slug:workspace>/sessions/bulk/", bulk.session_bulk, name="session-bulk"),
     path(
         "w/<slug:workspace>/sessions/<slug:kind>/<uuid:session_id>/action/",
         acting.session_action,

@@ -204,6 +204,9 @@ ROUTES: dict[str, Route] = {
         viewer=403,
     ),
     "sessions_app:session-peek": Route(ends_a_chat),
+    "sessions_app:session-bulk": Route(
+        in_workspace(), data=lambda world: {"s": f"chat:{world.make(ChatFactory).pk}"}
+    ),
     "sessions_app:command-center": Route(in_workspace()),
     "sessions_app:session-claim": Route(ends_a_chat, method="post", owner=204, teammate=403, viewer=403),
     "sessions_app:session-seen": Route(ends_a_chat, method="post", owner=204, teammate=204, viewer=204),
@@ -277,6 +280,7 @@ ROUTES: dict[str, Route] = {
 }
 #: Pages that show a form and take it.
 FORMS = {
+    "sessions_app:session-bulk",
     "flows:flow-create",
     "flows:flow-detail",
     "flows:flow-edit",

@@ -1,6 +1,7 @@
 // What makes the pages quicker to use. Every page works without it.
 
 import "./keys.js";
+import "./selection.js";
 import "./center.js";
 import { $, $$, announce, closePopovers, toast } from "./dom.js";
 

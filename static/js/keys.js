@@ -3,6 +3,7 @@ import { $, $$, closePopovers, toast } from "./dom.js";
 import { closePeek, focusAction, openPeek, peeked, togglePeek } from "./peek.js";
 import { toggleCenter } from "./center.js";
 import { hasNews, isNew } from "./center_mine.js";
+import { clearSelection, hasSelection, toggleSelected } from "./selection.js";
 
 const OFF = "keys-off";
 const ORDER = "list-order";
@@ -77,6 +78,7 @@ const KEYS = {
   j: () => move(1),
   k: () => move(-1),
   n: next,
+  x: () => toggleSelected(current()) || tell("Nothing to select here"),
   a: () => act("approve accept", "Approve"),
   r: () => act("resume retry", "Resume"),
   e: () => act("end cancel", "End"),
@@ -105,6 +107,8 @@ function closeWithEscape(event) {
     closePeek();
   } else if (document.activeElement.closest("#center")) {
     toggleCenter(false);
+  } else if (hasSelection()) {
+    clearSelection();
   }
 }
 

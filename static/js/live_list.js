@@ -30,6 +30,7 @@ function isEngaged() {
   const list = $(".rows", results);
   const selection = getSelection();
   return Boolean(list) && (list.matches(":hover") || list.contains(document.activeElement)
+    || Boolean($(".row-select input:checked", list))
     || (!selection.isCollapsed && list.contains(selection.anchorNode)));
 }
 

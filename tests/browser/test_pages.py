@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.urls import reverse
@@ -15,10 +16,14 @@ from audit.models import Surfacing, Transcript
 from audit.services import append_entries
 from audit.sweeps import claim_sweep, run_sweep, start_sweep
 from config.demo.stage import OWNER
+from flows.models import FlowRun, FlowTrigger
+from flows.triggers import create_trigger
 from intake.models import FileState, StagedFile
 from intake.staged_import import import_staged
 from sessions_app.registry import get_kind
+from tasks.models import BackgroundTask
 from tests.browser.visits import PHONE, WIDE, Visits, overflow, violations
+from tests.factories.flows import FlowFactory
 from tests.intake.claude_records import PRESENT_DAY
 from tests.intake.staged_files import stage
 from tests.test_seats import ROUTES
@@ -153,6 +158,41 @@ def file_page(demo: Tenant) -> str:
     return reverse("intake:file-detail", args=[demo.slug, file.pk])
 
 
+def several_at_once(demo: Tenant) -> str:
+    runs = FlowRun.objects.for_tenant(demo.pk).filter(status__in=["paused", "failed"]).order_by("pk")
+    tasks = BackgroundTask.objects.for_tenant(demo.pk).filter(waiting_on="review").order_by("pk")
+    keys = [f"flow_run:{run.pk}" for run in runs] + [f"background_task:{task.pk}" for task in tasks]
+    return reverse("sessions_app:session-bulk", args=[demo.slug]) + "?" + urlencode({"s": keys}, doseq=True)
+
+
+def checkpoint_page(demo: Tenant) -> str:
+    run = FlowRun.objects.for_tenant(demo.pk).filter(status="paused", approver_ids=[]).earliest("pk")
+    return reverse("flows:checkpoint-edit", args=[demo.slug, run.pk])
+
+
+def make_schedule(demo: Tenant) -> FlowTrigger:
+    """One that is on and one that could not be used any more; the one that is on is returned."""
+    flow = FlowFactory(tenant=demo, parameters=[{"name": LONG, "type": "boolean"}])
+    owner = User.objects.get(email=OWNER)
+    given: dict[str, Any] = {"tenant_id": demo.pk, "flow_id": flow.pk, "owner_id": owner.pk, "actor": SYSTEM}
+    on, off = (create_trigger(**given, cron="*/5 9-17 * * 1-5", time_zone="Asia/Tokyo") for _ in range(2))
+    FlowTrigger.objects.filter(pk=off.pk).update(paused_at=AT, note=f"It cannot be started: {LONG}")
+    return on
+
+
+def schedules(demo: Tenant) -> str:
+    return reverse("flows:trigger-list", args=[demo.slug, make_schedule(demo).flow_id])
+
+
+def no_schedules(demo: Tenant) -> str:
+    return reverse("flows:trigger-list", args=[demo.slug, FlowFactory(tenant=demo).pk])
+
+
+def schedule_page(demo: Tenant) -> str:
+    trigger = make_schedule(demo)
+    return reverse("flows:trigger-edit", args=[demo.slug, trigger.flow_id, trigger.pk])
+
+
 def place_page(name: str, model: type[Initiative] | type[Plan]) -> Callable[[Tenant], str]:
     return lambda demo: reverse(name, args=[demo.slug, model.objects.for_tenant(demo.pk).earliest("pk").pk])
 
@@ -203,6 +243,11 @@ PAGES: dict[str, tuple[str, Callable[[Tenant], str]]] = {
     "Command Center": ("sessions_app:command-center", plain("sessions_app:command-center", "demo")),
     "Command Center, nothing": ("sessions_app:command-center", plain("sessions_app:command-center", "empty")),
     "peek at a checkpoint": ("sessions_app:session-peek", peek_page("flow_run", status="paused")),
+    "several at once": ("sessions_app:session-bulk", several_at_once),
+    "edit and approve": ("flows:checkpoint-edit", checkpoint_page),
+    "schedules": ("flows:trigger-list", schedules),
+    "no schedules": ("flows:trigger-list", no_schedules),
+    "schedule": ("flows:trigger-edit", schedule_page),
     "secrets": ("audit:secret-list", plain("audit:secret-list", "demo")),
     "no secrets": ("audit:secret-list", plain("audit:secret-list", "empty")),
     "secret": ("audit:secret-detail", plain("audit:secret-detail", "demo", "DEPLOY_KEY")),
