@@ -50,6 +50,8 @@ def chromium() -> Iterator[Browser]:
             "Chromium is missing: install it (Debian: apt-get install chromium), name it in CHROMIUM, "
             'or leave its tests out with -m "not browser"'
         )
+    # The connection from before belongs to no event loop, so nobody would close it while one runs.
+    connections.close_all()
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         # Playwright's event loop runs in this thread, where Django would refuse to touch the database.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
