@@ -28,7 +28,7 @@ def forget_old_folders() -> None:
 def has_ended(tenant_id: uuid.UUID, session_id: uuid.UUID) -> bool:
     """Whether nobody goes on with the session; one that is gone has ended."""
     for kind in all_kinds():
-        rows = kind.model.objects.filter(tenant_id=tenant_id, pk=session_id)
+        rows = kind.model._default_manager.filter(tenant_id=tenant_id, pk=session_id)
         if (found := rows.values_list("status", "is_open").first()) is not None:
             status, is_open = found
             return not is_open and kind.statuses[status].tone not in _GOING_ON
