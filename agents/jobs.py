@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 from celery import shared_task
 from django.conf import settings
@@ -28,7 +29,7 @@ def forget_old_folders() -> None:
 def has_ended(tenant_id: uuid.UUID, session_id: uuid.UUID) -> bool:
     """Whether nobody goes on with the session; one that is gone has ended."""
     for kind in all_kinds():
-        rows = kind.model._default_manager.filter(tenant_id=tenant_id, pk=session_id)
+        rows: Any = kind.model._default_manager.filter(tenant_id=tenant_id, pk=session_id)
         if (found := rows.values_list("status", "is_open").first()) is not None:
             status, is_open = found
             return not is_open and kind.statuses[status].tone not in _GOING_ON
