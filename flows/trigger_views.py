@@ -62,6 +62,7 @@ def trigger_list(request: MemberRequest, flow_id: uuid.UUID) -> HttpResponse:
         "flow": flow,
         "lines": [_line(request, trigger) for trigger in rows.order_by("paused_at", "next_at")[:MOST_SHOWN]],
         "form": form,
+        "flow_url": reverse("flows:flow-detail", args=[request.seat.tenant.slug, flow.pk]),
         "can_run": request.seat.can_run,
     }
     return render(request, "flows/trigger_list.html", context, status=422 if form.is_bound else 200)
@@ -131,6 +132,10 @@ def _create(request: MemberRequest, flow: Flow, given: dict[str, Any]) -> None:
 
 
 def _update(request: MemberRequest, trigger: FlowTrigger, given: dict[str, Any]) -> None:
+    """Hidden values, which the form does not show, stay; those that the flow does not take any more go."""
+    hidden = {parameter["name"] for parameter in trigger.flow.parameters if parameter.get("hidden")}
+    unseen = {name: value for name, value in trigger.parameters.items() if name in hidden}
+    given["parameters"] = {**unseen, **given["parameters"]}
     actor = Actor.member(request.user)
     triggers.update_trigger(tenant_id=trigger.tenant_id, trigger_id=trigger.pk, actor=actor, **given)
 

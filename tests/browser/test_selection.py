@@ -156,9 +156,8 @@ def test_the_list_with_a_selection_is_fine_in_both_themes_and_on_a_phone(page: P
     page.emulate_media(color_scheme="dark")
     assert violations(page, "color-contrast") == []
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
-    # Where it lies over rows it cuts them; at the end of the list it stands below them.
-    page.evaluate("() => scrollTo(0, document.documentElement.scrollHeight)")
-    assert violations(page, "color-contrast", "target-size", "scrollable-region-focusable") == []
+    # It lies over the rows at the end of the screen, as the head lies over those at the top.
+    assert violations(page, "color-contrast", "target-size", within="#bulk") == []
     assert overflow(page) == 0
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from agents.runtimes import Outcome, Performance, Stop, Work
 from audit.entries import EntryKind, NewEntry
 from audit.imports import Delivery
 from flows import services
@@ -233,3 +234,21 @@ def test_the_tasks_page_shows_what_its_run_asks_and_binds_the_decision_to_it(wor
     assert fresh(run).status == RunStatus.PAUSED
     client.post(url, {**posted, "content_hash": run.checkpoint_hash})
     assert (fresh(run).status, carrier_of(run).status) == ("running", "running")
+
+
+def speak(work: Work, stop: Stop) -> Performance:
+    said = NewEntry(kind=EntryKind.MESSAGE, native_id=f"{work.key}:m", role="assistant", text="Done")
+    yield Delivery(entries=[said])
+    return Outcome(result={"files": 2})
+
+
+def test_a_worker_takes_a_run_in_the_background_to_its_review(bench):
+    bench.runtime.doings = {"speak": speak}
+    steps = {"body": "speak"}, {"body": "speak", "has_checkpoint": True}
+    run = bench.start(*steps, run_mode="background", wants_review=True)
+    bench.advance(run)
+    assert (carrier_of(run).state, carrier_of(run).turn_count) == ("waiting/approval", 1)
+    bench.approve(run)
+    bench.advance(run)
+    task = carrier_of(run)
+    assert (task.state, task.turn_count, task.result) == ("waiting/review", 2, "files: 2")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from flows.models import FlowRun, FlowTrigger
+from flows.models import Flow, FlowRun, FlowTrigger
 from tests.flows.test_triggers import fresh, schedule
 from tests.flows.worlds import World
 from workspace.models import Membership
@@ -107,6 +107,24 @@ def test_a_schedule_is_changed_from_its_form(world):
     client_of(world.owner).post(page, {**ENTERED, "cron": "0 12 * * *"})
     assert fresh(trigger).cron == "0 12 * * *"
     assert client_of(world.owner).post(page, {**ENTERED, "cron": "x"}).status_code == 422
+
+
+def test_a_hidden_value_stays_when_the_form_that_does_not_show_it_is_saved(world):
+    hidden = [{"name": "token_name", "type": "string", "required": False, "default": None, "hidden": True}]
+    Flow.objects.filter(pk=world.flow.pk).update(parameters=world.flow.parameters + hidden)
+    trigger = schedule(world, parameters={"environment": "staging", "token_name": "NIGHTLY"})
+    page = address(world, f"{trigger.pk}/")
+    assert "token_name" not in client_of(world.owner).get(page).content.decode()
+    client_of(world.owner).post(page, {**ENTERED, "parameter-environment": "production"})
+    assert fresh(trigger).parameters["token_name"] == "NIGHTLY"
+    assert fresh(trigger).parameters["environment"] == "production"
+
+
+def test_a_value_that_the_flow_does_not_take_any_more_is_gone_once_the_form_is_saved(world):
+    trigger = schedule(world)
+    FlowTrigger.objects.filter(pk=trigger.pk).update(parameters={"stage": "x"})
+    client_of(world.owner).post(address(world, f"{trigger.pk}/"), ENTERED)
+    assert fresh(trigger).parameters == {"environment": "staging", "retries": 5, "dry_run": True}
 
 
 def test_ten_schedules_cost_what_one_does(world, django_assert_max_num_queries):
