@@ -2,23 +2,72 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
+from django.db import transaction
 
 from flows import services
+from flows.flow_files.loading import LoadedFlow, load_flow
+from flows.flow_files.reading import WrongFile
+from flows.flow_files.writing import dump_flow
 from flows.models import Artifact, Flow, FlowRun, FlowStep, FlowTrigger, StepRun
-from workspace.actors import Actor
+from workspace.actors import SYSTEM, Actor
 from workspace.operating.actions import service_action
 from workspace.operating.filters import CreatedFilter, OwnerFilter, TenantFilter, by_reference
+from workspace.operating.forms import RecordForm
 from workspace.operating.links import link_to_list
-from workspace.operating.model_admins import OperatorAdmin, WorkAdmin
+from workspace.operating.model_admins import OperatorAdmin, RecordAdmin, WorkAdmin
+
+
+class FlowFileForm(RecordForm):
+    """A flow as its file, steps, parameters and skills in it: what the pages and `load_flow` take too."""
+
+    file = forms.CharField(
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 40, "cols": 100, "spellcheck": "false"}),
+        help_text="YAML; see docs/flow-files.md.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            self.initial["file"] = dump_flow(self.instance)
+
+    def clean(self) -> dict[str, Any] | None:
+        """Loads the file to see what is wrong with it, and keeps nothing of that."""
+        given = super().clean() or self.cleaned_data
+        is_new = self.instance._state.adding
+        tenant = given.get("workspace") if is_new else self.instance.tenant
+        if tenant is None or not given.get("file"):
+            return given
+        try:
+            with transaction.atomic():
+                loaded = load_file(self.instance, tenant.pk, given["file"], SYSTEM)
+                if is_new and loaded.outcome != "created":
+                    self.add_error("file", f"there is a flow “{loaded.flow.name}” already: change that one")
+                transaction.set_rollback(True)
+        except WrongFile as wrong:
+            for problem in wrong.problems:
+                self.add_error("file", f"line {problem}")
+        return given
+
+
+def load_file(flow: Flow, tenant_id: uuid.UUID, text: str, actor: Actor) -> LoadedFlow:
+    flow_id = None if flow._state.adding else flow.pk
+    return load_flow(tenant_id=tenant_id, actor=actor, text=text, flow_id=flow_id)
 
 
 @admin.register(Flow)
-class FlowAdmin(OperatorAdmin):
-    """Flows are designed on the pages of their workspace: each change there is a new version."""
+class FlowAdmin(RecordAdmin):
+    """Flows are designed as files here, on pages in their workspace: each change is a new version."""
 
+    form = FlowFileForm
+    add_fields = ("workspace", "file")
+    edit_fields = ("file",)
     list_display = ("name", "tenant", "version", "scope", "archived_at", "created_at")
     list_filter = (
         TenantFilter,
@@ -29,7 +78,7 @@ class FlowAdmin(OperatorAdmin):
     search_help_text = "Words of the name, or an id."
     word_lookups = ("name__icontains",)
     extra_fields = ("steps_link", "runs_link")
-    actions = ("archive",)
+    actions = ("archive", "restore")
 
     @admin.display(description="steps")
     def steps_link(self, flow: Flow) -> str:
@@ -42,6 +91,17 @@ class FlowAdmin(OperatorAdmin):
     @service_action("Archive", confirm="It starts no more runs; those under way go on.")
     def archive(self, flow: Flow, actor: Actor) -> None:
         services.archive_flow(tenant_id=flow.tenant_id, flow_id=flow.pk, actor=actor)
+
+    @service_action("Restore")
+    def restore(self, flow: Flow, actor: Actor) -> None:
+        services.restore_flow(tenant_id=flow.tenant_id, flow_id=flow.pk, actor=actor)
+
+    def create(self, obj: Flow, *, values: Mapping[str, Any], actor: Actor) -> Flow:
+        return load_file(obj, obj.tenant_id, values["file"], actor).flow
+
+    def change(self, obj: Flow, *, values: Mapping[str, Any], actor: Actor) -> None:
+        if "file" in values:
+            load_file(obj, obj.tenant_id, values["file"], actor)
 
 
 class PartOfFlowAdmin(OperatorAdmin):

@@ -55,8 +55,12 @@ class LoadedFlow:
 
 
 @transaction.atomic
-def load_flow(*, tenant_id: uuid.UUID, actor: Actor, text: str) -> LoadedFlow:
+def load_flow(
+    *, tenant_id: uuid.UUID, actor: Actor, text: str, flow_id: uuid.UUID | None = None
+) -> LoadedFlow:
     """Make the workspace's flow of the file's name what the file says, and the skills that stand in it.
+
+    With `flow_id` it is that flow, whatever its name is by then; raises Flow.DoesNotExist if it is not there.
 
     A file that says what is there already changes nothing. Raises WrongFile with everything that is wrong,
     and has written nothing then.
@@ -67,7 +71,10 @@ def load_flow(*, tenant_id: uuid.UUID, actor: Actor, text: str) -> LoadedFlow:
     stored = _by_name(Skill, tenant_id)
     _check_skills(file, tenant_id, stored)
     design = _resolve(file, tenant_id, stored)
-    flow = find_flow(tenant_id, _clean_name(tenant_id, design.name))
+    if flow_id is not None:
+        flow: Flow | None = Flow.objects.for_tenant(tenant_id).get(pk=flow_id)
+    else:
+        flow = find_flow(tenant_id, _clean_name(tenant_id, design.name))
     if flow is not None and flow.archived_at is not None:
         file.refuse(("name",), f"“{flow.name}” is archived; restore it first")
     if file.problems:

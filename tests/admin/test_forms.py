@@ -14,6 +14,7 @@ from django.urls import reverse
 
 from agents.models import Skill
 from audit.models import AuditEntry
+from flows.models import Flow
 from tests.admin.asking import change_page, messages_of
 from tests.admin.rows import MAKERS
 from tests.factories.agents import ProfileFactory
@@ -35,7 +36,7 @@ READ_ONLY = sorted(
     (model for model in MAKERS if not admin.site.get_model_admin(model).edit_fields),
     key=lambda model: model.__name__,
 )
-EDITABLE = {"Initiative", "Membership", "Plan", "Profile", "Secret", "Skill", "Tenant", "User"}
+EDITABLE = {"Flow", "Initiative", "Membership", "Plan", "Profile", "Secret", "Skill", "Tenant", "User"}
 
 
 def add(desk: Client, model: type[Model], **data: Any) -> Any:
@@ -214,3 +215,51 @@ def test_superusers_are_not_made_by_the_form_for_people(desk: Client):
     data = {"email": "new@example.com", "name": "", "is_superuser": "on", "is_staff": "on"}
     desk.post(reverse("admin:workspace_user_add"), data)
     assert not User.objects.get(email="new@example.com").is_superuser
+
+
+FLOW_FILE = """\
+name: Nightly
+steps:
+- name: build
+  skill: Build
+skills:
+  Build: {runtime: shell, body: make}
+"""
+
+
+def test_a_flow_is_made_and_changed_as_its_file(desk: Client):
+    tenant = TenantFactory()
+    add(desk, Flow, workspace=tenant.pk, file=FLOW_FILE)
+    flow = Flow.objects.get()
+    assert (flow.tenant_id, flow.name, flow.steps.get().name) == (tenant.pk, "Nightly", "build")
+    shown = desk.get(change_page(flow)).context["adminform"].form.initial["file"]
+    assert shown.startswith("name: Nightly\n")
+    desk.post(change_page(flow), {"file": shown})
+    flow.refresh_from_db()
+    assert flow.version == 1
+    desk.post(change_page(flow), {"file": shown.replace("name: Nightly", "name: Weekly"), "version": "9"})
+    flow.refresh_from_db()
+    assert (flow.name, flow.version) == ("Weekly", 2)
+    entry = AuditEntry.objects.get(action="update_flow")
+    assert entry.actor_name != "system"
+
+
+def test_a_wrong_file_of_a_flow_is_refused_with_its_lines(desk: Client):
+    tenant = TenantFactory()
+    answer = add(desk, Flow, workspace=tenant.pk, file=FLOW_FILE.replace("skill: Build", "skil: Build"))
+    told = answer.context["adminform"].form.errors["file"]
+    assert told == [
+        "line 3: steps[0].skill: “skill” is missing",
+        "line 4: steps[0].skil: there is no “skil” here; did you mean “skill”?",
+        "line 6: skills.Build: no step uses this skill",
+    ]
+    assert not Flow.objects.exists()
+    assert not Skill.objects.exists()
+
+
+def test_a_flow_that_is_there_is_not_added_again(desk: Client):
+    tenant = TenantFactory()
+    for _ in range(2):
+        answer = add(desk, Flow, workspace=tenant.pk, file=FLOW_FILE)
+    assert "already" in str(answer.context["adminform"].form.errors["file"])
+    assert Flow.objects.get().version == 1

@@ -16,7 +16,7 @@ from audit.models import Surfacing, Transcript
 from audit.services import append_entries
 from audit.sweeps import claim_sweep, run_sweep, start_sweep
 from config.demo.stage import OWNER
-from flows.models import FlowRun, FlowTrigger
+from flows.models import Flow, FlowRun, FlowTrigger
 from flows.triggers import create_trigger
 from intake.models import FileState, StagedFile
 from intake.staged_import import import_staged
@@ -193,6 +193,11 @@ def schedule_page(demo: Tenant) -> str:
     return reverse("flows:trigger-edit", args=[demo.slug, trigger.flow_id, trigger.pk])
 
 
+def flow_page(name: str) -> Callable[[Tenant], str]:
+    """The page of the demo's first flow."""
+    return lambda demo: reverse(name, args=[demo.slug, Flow.objects.for_tenant(demo.pk).earliest("pk").pk])
+
+
 def place_page(name: str, model: type[Initiative] | type[Plan]) -> Callable[[Tenant], str]:
     return lambda demo: reverse(name, args=[demo.slug, model.objects.for_tenant(demo.pk).earliest("pk").pk])
 
@@ -227,6 +232,11 @@ PAGES: dict[str, tuple[str, Callable[[Tenant], str]]] = {
     ),
     "plans": ("sessions_app:plan-list", plain("sessions_app:plan-list", "demo")),
     "plan": ("sessions_app:plan-detail", place_page("sessions_app:plan-detail", Plan)),
+    "flows": ("flows:flow-list", plain("flows:flow-list", "demo")),
+    "no flows": ("flows:flow-list", plain("flows:flow-list", "empty")),
+    "flow": ("flows:flow-detail", flow_page("flows:flow-detail")),
+    "new flow": ("flows:flow-create", plain("flows:flow-create", "empty")),
+    "edit a flow": ("flows:flow-edit", flow_page("flows:flow-edit")),
     "run at a checkpoint": ("flows:run-detail", session_page("flow_run", status="paused")),
     "run that failed": ("flows:run-detail", session_page("flow_run", status="failed")),
     "run that is complete": ("flows:run-detail", session_page("flow_run", status="completed")),
@@ -287,6 +297,7 @@ FINE = {"light": [], "dark": [], "dark, phone": [], "beside the screen": 0}
 #: Read by scripts, or saved as a file.
 NO_PAGES = {
     "flows:artifact-download",
+    "flows:flow-file",
     "sessions_app:session-changes",
     "sessions_app:session-standing",
     "sessions_app:unread-sessions",
