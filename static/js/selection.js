@@ -50,10 +50,12 @@ async function ask() {
   const query = new URLSearchParams([["part", "bar"], ...keys]).toString();
   asked = query;
   try {
-    const response = await fetch(`${form.action}?${query}`);
+    // The buttons that are offered are called "action", too: as a property of the form it would be they.
+    const response = await fetch(`${form.getAttribute("action")}?${query}`);
     if (asked !== query || response.redirected) return;
     if (response.ok) $("#bulk-offers").innerHTML = await response.text();
-    else $("#bulk-offers").textContent = "Too many: 100 at most can be decided at once";
+    else if (response.status === 400) $("#bulk-offers").textContent = "Too many: 100 at most can be decided at once";
+    else $("#bulk-offers").textContent = "What they offer could not be read: load the page again";
   } catch {
     $("#bulk-offers").textContent = "The server could not be reached";
   }
