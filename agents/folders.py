@@ -143,15 +143,24 @@ def forget_folders(before: datetime, has_ended: Callable[[uuid.UUID, uuid.UUID],
 
 
 def run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """Run git there without hooks, helpers, users' settings and questions; look at how it ended."""
-    return subprocess.run(
-        ["git", *_GIT_OPTIONS, "-C", str(folder), *arguments],
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        env={**_GIT_ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath)},
-        timeout=_GIT_SECONDS,
-        check=False,
-    )
+    """Run git there without hooks, helpers, users' settings and questions; look at how it ended.
+
+    That it is not there, or takes too long, is an end like others.
+    """
+    argv = ["git", *_GIT_OPTIONS, "-C", str(folder), *arguments]
+    try:
+        return subprocess.run(
+            argv,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            env={**_GIT_ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath)},
+            timeout=_GIT_SECONDS,
+            check=False,
+        )
+    except FileNotFoundError:
+        return subprocess.CompletedProcess(argv, 127, b"", b"there is no git on this machine")
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(argv, 124, b"", f"it took over {_GIT_SECONDS} seconds".encode())
 
 
 def git_folder_of(path: Path) -> Path | None:

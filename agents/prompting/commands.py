@@ -41,7 +41,7 @@ def _run_command(desk: Desk, command: str, seconds: int) -> Generator[Delivery, 
             break
         kept = [entry for entry in delivery.entries if entry.kind != EntryKind.TOOL_CALL]
         for entry in kept:
-            if entry.is_partial:
+            if entry.is_partial and entry.kind is EntryKind.TOOL_RESULT:
                 printed.append(entry.text)
                 size += len(entry.text)
         while len(printed) > 1 and size - len(printed[0]) > MAX_TOLD:

@@ -189,26 +189,25 @@ class _Run:
 
     def deliver_edits(self) -> Iterator[Delivery]:
         """What the command changed in its folder, a few files at once; of too many, how many more."""
+        problem, more = "", 0
         try:
             changes = self.watch.changes() if self.is_watched else iter(())
-            told = islice(changes, MOST_EDITS)
             number = 0
-            for some in batched(told, _EDITS_AT_ONCE):
-                edits = [
-                    make_edit(one, f"{self.work.key}:edit:{number + at}") for at, one in enumerate(some, 1)
-                ]
-                number += len(edits)
-                self.waiting += edits
-                if number >= _EDITS_AT_ONCE:
-                    yield self.hand_over()
+            for some in batched(islice(changes, MOST_EDITS), _EDITS_AT_ONCE):
+                names = (f"{self.work.key}:edit:{number + at}" for at in range(1, len(some) + 1))
+                yield Delivery(entries=list(map(make_edit, some, names)))
+                number += len(some)
             more = sum(1 for _ in changes)
         except TooManyFilesError:
-            self.is_watched, more = False, 0
-        if more or not self.is_watched:
-            text = f"It changed {more:,} more files, which are not shown."
-            if not self.is_watched:
-                text = f"What it changed is not shown: its folder has more than {MAX_FILES:,} files."
-            self.waiting.append(self._entry(EntryKind.SYSTEM, "edits", text=text))
+            self.is_watched = False
+        except OSError as error:
+            problem = f"What it changed is not known: {error}."
+        if more:
+            problem = f"It changed {more:,} more files, which are not shown."
+        elif not self.is_watched:
+            problem = f"What it changed is not shown: its folder has more than {MAX_FILES:,} files."
+        if problem:
+            yield Delivery(entries=[self._entry(EntryKind.SYSTEM, "edits", text=problem)])
 
     def outcome(self, exit_code: int) -> Outcome:
         """How it ended, from its exit code, the limits and what it wrote."""
@@ -333,7 +332,8 @@ def _path() -> str:
     """Where commands are found: our own PATH without the programs of our own installation."""
     own = Path(sys.prefix)
     parts = (os.environ.get("PATH") or os.defpath).split(os.pathsep)
-    return os.pathsep.join(part for part in parts if part and not Path(part).is_relative_to(own))
+    others = [part for part in parts if part and not Path(part).is_relative_to(own)]
+    return os.pathsep.join(others) or os.defpath
 
 
 def _cannot_start(error: OSError | ValueError) -> str:

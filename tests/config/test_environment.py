@@ -171,3 +171,22 @@ def test_a_key_that_cannot_be_kept_names_the_variable_to_set(tmp_path: Path) -> 
 def test_http_on_the_loopback_asks_for_no_https() -> None:
     assert not settings.SECURE_SSL_REDIRECT
     assert not settings.SESSION_COOKIE_SECURE
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"), [("work", "must be an absolute path"), (__file__, "must name a folder")]
+)
+def test_a_folder_that_is_none_stops_the_start_by_name(monkeypatch, value: str, problem: str) -> None:
+    for name in ("WORK_DIR", "REPO_ROOTS"):
+        monkeypatch.setenv(name, value)
+        read = environment.read_folder if name == "WORK_DIR" else environment.read_folders
+        with pytest.raises(ImproperlyConfigured, match=f"{name} {problem}"):
+            read(name, Path("/default"))
+
+
+def test_folders_are_read_with_what_separates_those_of_path(monkeypatch, tmp_path: Path) -> None:
+    assert environment.read_folders("REPO_ROOTS", Path("/default")) == [Path("/default")]
+    monkeypatch.setenv("REPO_ROOTS", f"{tmp_path}:/not/there/yet:")
+    assert environment.read_folders("REPO_ROOTS", Path("/default")) == [tmp_path, Path("/not/there/yet")]
+    monkeypatch.setenv("WORK_DIR", str(tmp_path))
+    assert environment.read_folder("WORK_DIR", Path("/default")) == tmp_path

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.runtimes import Outcome, Performance, Stop, Work
 from audit.models import TranscriptEntry
 from audit.redaction import Redactor
 from flows import services
@@ -14,6 +15,7 @@ from flows.leases import LeaseLost, claim_run
 from flows.models import Artifact, FlowRun
 from flows.moves import find_current_step
 from flows.services.artifacts import ArtifactTooBig, keep_artifacts
+from tests.flows.doings import say
 from tests.flows.worlds import World
 
 VALUE = "-".join(["correct", "horse", "battery"])
@@ -140,3 +142,21 @@ def test_a_worker_that_lost_its_run_keeps_nothing(world, run, folder, settings):
 def test_a_glob_that_is_none_says_so(world, run, folder):
     with pytest.raises(ArtifactTooBig, match="names no files"):
         keep(world, run, folder, "/etc/*")
+
+
+def test_a_step_whose_artifacts_are_too_big_fails_and_says_what_to_do(bench, folder):
+    def write(work: Work, stop: Stop) -> Performance:
+        (work.folder / "small.txt").write_text("fine")
+        (work.folder / work.arguments["name"]).write_bytes(b"\0" * 1001)
+        yield say(work, "written")
+        return Outcome()
+
+    bench.runtime.doings = {"write": write}
+    step = {"body": "write", "artifacts": ("*.txt", "*.bin")}
+    failed = bench.advance(bench.start({**step, "parameters": {"name": "big.bin"}}))
+    assert failed.status == "failed"
+    assert "“big.bin” has 1,001 bytes" in failed.error
+    assert Artifact.objects.count() == 0
+    kept = bench.advance(bench.start({**step, "parameters": {"name": "big.no"}}, name="Other"))
+    assert kept.status == "completed"
+    assert [artifact.name for artifact in Artifact.objects.filter(run=kept)] == ["small.txt"]
