@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +18,7 @@ from config.demo.flow_designs import make_flows
 from config.demo.open_chats import OPEN_CHATS
 from config.demo.open_runs import OPEN_RUNS
 from config.demo.open_tasks import OPEN_TASKS
+from config.demo.repository import unpack_repository
 from config.demo.run_beats import RunStory, tell_run
 from config.demo.stage import OWNER, SLUG, Stage, set_stage
 from config.demo.task_beats import TaskStory, import_cut_off_task, tell_task
@@ -25,6 +27,8 @@ from tasks.services import Source
 from workspace.models import Tenant
 
 __all__ = ["LoadedDemo", "load_demo"]
+
+logger = logging.getLogger(__name__)
 
 #: The key of the lock that lets one load at a time look and then make.
 LOCK = 0x5E55_DE30
@@ -42,9 +46,20 @@ class LoadedDemo:
     sessions: dict[str, int]
 
 
-@transaction.atomic
 def load_demo(now: datetime | None = None) -> LoadedDemo:
-    """Make the demo's workspace with all its work, or leave the one that is there as it is."""
+    """Make the demo's workspace with all its work, or leave the one that is there as it is.
+
+    The repository that its runs work on is made as well, or once more where it has gone.
+    """
+    try:
+        unpack_repository()
+    except OSError as error:
+        logger.warning("the demo's repository could not be made, its runs will wait for it: %s", error)
+    return _load(now)
+
+
+@transaction.atomic
+def _load(now: datetime | None) -> LoadedDemo:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
     is_new = not Tenant.objects.filter(slug=SLUG).exists()

@@ -11,20 +11,25 @@ from django.conf import settings
 
 from agents.folders import run_git
 
-__all__ = ["BUNDLED", "unpack_repository"]
+__all__ = ["BUNDLED", "repository_path", "unpack_repository"]
 
 BUNDLED = Path(__file__).parent / "bundled" / "shop"
 NAME = "demo-shop"
 
 
-def unpack_repository() -> Path:
-    """Where the repository is, made on the first call: under the first of REPO_ROOTS, with one commit.
+def repository_path() -> Path:
+    """Where the repository is, or will be: under the first of REPO_ROOTS."""
+    return Path(settings.REPO_ROOTS[0]) / NAME
 
-    Raises OSError if it cannot be made, for one because git is missing.
+
+def unpack_repository() -> None:
+    """Make the repository, with one commit, unless it is there.
+
+    Raises OSError if it cannot be made, for one because git is missing: runs then wait and say so.
     """
-    path = Path(settings.REPO_ROOTS[0]) / NAME
+    path = repository_path()
     if path.is_dir():
-        return path
+        return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{NAME}-", dir=path.parent))
     try:
@@ -35,7 +40,6 @@ def unpack_repository() -> Path:
         shutil.rmtree(made, ignore_errors=True)
         if not path.is_dir():  # else another load was faster
             raise
-    return path
 
 
 def _commit(path: Path) -> None:
