@@ -19,6 +19,7 @@ from audit.services import redact
 from flows.checking import Problem, find_problems, find_skill_problems, problems_of
 from flows.design import FlowDesign, StepDesign
 from flows.flow_files.reading import Path, WrongFile, read_yaml
+from flows.flow_files.scheduling import check_triggers, store_triggers
 from flows.flow_files.schema import FileSkill, FlowFile, read_flow_file
 from flows.models import Flow
 from flows.services.definition import create_flow, update_flow
@@ -71,6 +72,7 @@ def load_flow(
     stored = _by_name(Skill, tenant_id)
     _check_skills(file, tenant_id, stored)
     design = _resolve(file, tenant_id, stored)
+    check_triggers(file, tenant_id, design)
     if flow_id is not None:
         flow: Flow | None = Flow.objects.for_tenant(tenant_id).get(pk=flow_id)
     else:
@@ -83,15 +85,19 @@ def load_flow(
     stored = _by_name(Skill, tenant_id)
     design = _resolve(file, tenant_id, stored)
     try:
-        if flow is None:
-            made = create_flow(tenant_id=tenant_id, actor=actor, design=design)
-            return LoadedFlow(flow=made, outcome="created", skills=done)
-        made = update_flow(tenant_id=tenant_id, flow_id=flow.pk, actor=actor, design=design)
+        made = _store(tenant_id, actor, flow, design)
     except ValidationError as refusal:
         _take_over(file, design, refusal)
         raise WrongFile(file.problems) from refusal
-    outcome = "unchanged" if made.version == flow.version else "changed"
+    changed = store_triggers(file, made, actor) > 0 or flow is None or made.version != flow.version
+    outcome = ("created" if flow is None else "changed") if changed else "unchanged"
     return LoadedFlow(flow=made, outcome=outcome, skills=done)
+
+
+def _store(tenant_id: uuid.UUID, actor: Actor, flow: Flow | None, design: FlowDesign) -> Flow:
+    if flow is None:
+        return create_flow(tenant_id=tenant_id, actor=actor, design=design)
+    return update_flow(tenant_id=tenant_id, flow_id=flow.pk, actor=actor, design=design)
 
 
 def find_flow(tenant_id: uuid.UUID, name: str) -> Flow | None:

@@ -13,7 +13,7 @@ from flows.design import ParameterDesign
 from flows.flow_files.reading import Document, FileProblem, Path
 from flows.models import CheckpointMode, OnFailure, RunMode
 
-__all__ = ["FileSkill", "FileStep", "FlowFile", "read_flow_file"]
+__all__ = ["FileSkill", "FileStep", "FileTrigger", "FlowFile", "read_flow_file"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +32,22 @@ class FileStep:
     fields: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileTrigger:
+    cron: str
+    time_zone: str
+    owner: str
+    parameters: dict[str, JSON]
+    skips_overlap: bool
+    is_paused: bool
+
+
 @dataclass(slots=True, kw_only=True)
 class FlowFile:
-    """What a file says. `fields` are those of `FlowDesign` that name nothing outside of the file."""
+    """What a file says. `fields` are those of `FlowDesign` that name nothing outside of the file.
+
+    `triggers` is None for a file that says nothing of schedules.
+    """
 
     document: Document
     problems: list[FileProblem] = field(default_factory=list)
@@ -44,6 +57,7 @@ class FlowFile:
     initiative: str = ""
     plan: str = ""
     approvers: list[str] = field(default_factory=list)
+    triggers: list[FileTrigger] | None = None
 
     def refuse(self, path: Path, text: str) -> None:
         """Note a problem, unless something is wrong at this very value or around it already."""
@@ -153,6 +167,9 @@ def read_flow_file(document: Document) -> FlowFile:
     file.approvers = top.texts("approvers")
     file.skills = dict(_read_skills(top))
     file.steps = list(_read_steps(top))
+    triggers = top.typed("triggers", list, [])
+    if top.given.get("triggers") is not None:
+        file.triggers = [_read_trigger(top, place, value) for place, value in enumerate(triggers)]
     top.end()
     return file
 
@@ -186,6 +203,20 @@ def _read_skills(top: Fields) -> Iterator[tuple[str, FileSkill]]:
             ),
         )
         one.end()
+
+
+def _read_trigger(top: Fields, place: int, value: JSON) -> FileTrigger:
+    one = Fields(top.file, value, ("triggers", place))
+    made = FileTrigger(
+        cron=one.text("cron", is_required=True),
+        time_zone=one.text("time_zone") or "UTC",
+        owner=one.text("owner", is_required=True).strip().lower(),
+        parameters=one.typed("parameters", dict, {}),
+        skips_overlap=one.typed("skips_overlap", bool, False),
+        is_paused=one.typed("paused", bool, False),
+    )
+    one.end()
+    return made
 
 
 def _read_steps(top: Fields) -> Iterator[FileStep]:

@@ -10,7 +10,7 @@ import yaml
 from audit.entries import JSON
 from flows.design import ParameterDesign
 from flows.flow_files.reading import core_resolvers
-from flows.models import CheckpointMode, Flow, FlowStep, OnFailure, RunMode
+from flows.models import CheckpointMode, Flow, FlowStep, FlowTrigger, OnFailure, RunMode
 from workspace.models import User
 
 __all__ = ["dump_flow", "write_yaml"]
@@ -39,6 +39,7 @@ def dump_flow(flow: Flow) -> str:
         "approvers": [user.email for user in approvers],
         "parameters": {parameter["name"]: _parameter(parameter) for parameter in flow.parameters},
         "steps": [_step(step) for step in steps],
+        "triggers": [_trigger(trigger) for trigger in flow.triggers.select_related("owner").order_by("pk")],
         "skills": {
             name: {
                 "runtime": skill.runtime,
@@ -77,6 +78,19 @@ def _step(step: FlowStep) -> dict[str, Any]:
             "on_failure": _on_failure(step),
             "backoff_seconds": None if step.backoff_seconds == 1 else step.backoff_seconds,
             "artifacts": list(step.artifacts),
+        }
+    )
+
+
+def _trigger(trigger: FlowTrigger) -> dict[str, Any]:
+    return _told(
+        {
+            "cron": trigger.cron,
+            "time_zone": _unless(trigger.time_zone, "UTC"),
+            "owner": trigger.owner.email,
+            "parameters": trigger.parameters,
+            "skips_overlap": trigger.skips_overlap,
+            "paused": trigger.paused_at is not None,
         }
     )
 

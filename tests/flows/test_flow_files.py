@@ -68,7 +68,7 @@ def test_each_key_of_the_documentation_is_known_and_each_known_key_is_documented
     page = (settings.BASE_DIR / "docs" / "flow-files.md").read_text()
     documented = set(re.findall(r"^\| (`.+?`(?:, `.+?`)*) \|", page, re.MULTILINE))
     keys = {key for cell in documented for key in re.findall(r"`(\w+)`", cell)}
-    told = " ".join(refusals(world, "zzzz: 1\nsteps:\n  - qqqq: 1\n"))
+    told = " ".join(refusals(world, "zzzz: 1\nsteps:\n  - qqqq: 1\ntriggers:\n  - qqqq: 1\n"))
     known = set(re.findall(r"\w+", " ".join(re.findall(r"there are ([a-z_, ]+)", told))))
     assert keys == known
 
@@ -261,3 +261,57 @@ def test_a_dumped_flow_names_what_it_belongs_to_and_reads_well(world):
         + "    body: make ship\n"
     )
     assert load(world, dump_flow(flow)).outcome == "unchanged"
+
+
+TRIGGERS = """\
+triggers:
+- cron: 0 6 * * 1
+  time_zone: Europe/Berlin
+  owner: {owner}
+  parameters:
+    target: all
+- cron: 0 7 * * *
+  owner: {owner}
+  parameters:
+    target: some
+  skips_overlap: true
+  paused: true
+"""
+
+
+def test_the_schedules_of_a_file_are_made_kept_replaced_and_deleted(world):
+    text = SMALL + TRIGGERS.format(owner=world.owner.user.email)
+    flow = load(world, text).flow
+    weekly, daily = flow.triggers.order_by("pk")
+    assert (weekly.time_zone, weekly.owner_id, weekly.paused_at) == (
+        "Europe/Berlin",
+        world.owner.user_id,
+        None,
+    )
+    assert (daily.time_zone, daily.skips_overlap, daily.paused_at is None) == ("UTC", True, False)
+    entries = AuditEntry.objects.count()
+    for same in (text, SMALL, dump_flow(flow)):
+        assert load(world, same).outcome == "unchanged"
+    assert AuditEntry.objects.count() == entries
+
+    assert load(world, text.replace("0 7 * * *", "0 8 * * *")).outcome == "changed"
+    assert [trigger.cron for trigger in flow.triggers.order_by("pk")] == ["0 6 * * 1", "0 8 * * *"]
+    assert flow.triggers.order_by("pk")[0].pk == weekly.pk
+    assert load(world, SMALL + "triggers: []\n").outcome == "changed"
+    assert not flow.triggers.exists()
+    assert load(world, SMALL).flow.version == 1
+
+
+def test_schedules_that_do_not_hold_are_refused_with_the_rest(world):
+    text = SMALL.replace("target: {required: true}", "target: {required: yes}") + (
+        f"triggers:\n- {{cron: often, owner: {world.viewer.user.email}, time_zone: Mars}}\n"
+        f"- {{owner: {world.owner.user.email}, cron: 0 7 * * *, parameters: {{tarmac: 1}}}}\n- 3\n"
+    )
+    assert [line.split(": ")[:2] for line in refusals(world, text)] == [
+        ["3", "parameters.target.required"],
+        ["11", "triggers[0].owner"],
+        ["11", "triggers[0].time_zone"],
+        ["11", "triggers[0].cron"],
+        ["12", "triggers[1].parameters.tarmac"],
+        ["13", "triggers[2]"],
+    ]
