@@ -77,6 +77,10 @@ def refuse_large_bodies(
         limit = filesizeformat(settings.FILE_UPLOAD_MAX_MEMORY_SIZE).replace("\xa0", " ")
         if "text/html" in request.headers.get("Accept", ""):
             return render(request, "413.html", {"limit": limit}, status=413)
-        return JsonResponse({"error": f"a request may have {limit}, and must say its length"}, status=413)
+        told = f"a request may have {limit}, and must say its length"
+        if request.path.startswith("/api/"):  # a problem like those of workspace/problems.py
+            problem = {"title": "Too large", "status": 413, "detail": told}
+            return JsonResponse(problem, status=413, content_type="application/problem+json")
+        return JsonResponse({"error": told}, status=413)
 
     return middleware

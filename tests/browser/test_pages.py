@@ -31,6 +31,7 @@ from workspace.actors import SYSTEM, Actor
 from workspace.models import Initiative, Membership, Plan, Tenant, User
 from workspace.secrets import create_secret, rotate_secret
 from workspace.services import create_sign_in_link, create_tenant
+from workspace.tokens import create_token, revoke_token
 
 pytestmark = pytest.mark.browser
 
@@ -211,6 +212,17 @@ def rule_page(demo: Tenant) -> str:
     return reverse("audit:rule-detail", args=[demo.slug, rule.name])
 
 
+def token_page(demo: Tenant) -> str:
+    owner = Membership.objects.for_tenant(demo.pk).get(user__email=OWNER)
+    scopes = ["flows:read", "flows:run", "runs:decide"]
+    _, old = (
+        create_token(tenant_id=demo.pk, owner=owner, name=name, scopes=scopes, actor=SYSTEM)[0]
+        for name in ("Nightly import from the other house", "CI")
+    )
+    revoke_token(tenant_id=demo.pk, token_id=old.pk, actor=SYSTEM)
+    return reverse("workspace:token-list", args=["demo"])
+
+
 def sign_in_link(demo: Tenant) -> str:
     return reverse("workspace:sign-in-link", args=[create_sign_in_link(email=OWNER)])
 
@@ -264,6 +276,8 @@ PAGES: dict[str, tuple[str, Callable[[Tenant], str]]] = {
     "rule": ("audit:rule-detail", rule_page),
     "sweeps": ("audit:sweep-list", plain("audit:sweep-list", "demo")),
     "no sweeps": ("audit:sweep-list", plain("audit:sweep-list", "empty")),
+    "API tokens": ("workspace:token-list", token_page),
+    "no API tokens": ("workspace:token-list", plain("workspace:token-list", "empty")),
     "nothing there": ("", lambda demo: "/nothing/here/"),
 }
 #: Those of somebody who is not signed in.
@@ -312,6 +326,15 @@ def test_every_route_that_is_a_page_is_looked_at():
 @pytest.mark.parametrize("name", PAGES)
 def test_page_is_fine(visits: Visits, demo: Tenant, owner: User, name: str):
     assert look_at(visits.open(PAGES[name][1](demo), owner)) == FINE
+
+
+def test_a_token_that_was_just_made_is_fine(visits: Visits, owner: User):
+    page = visits.open(reverse("workspace:token-list", args=["demo"]), owner)
+    page.get_by_label("Name").fill("CI")
+    page.get_by_label("Read flows, runs, their transcripts and artifacts").check()
+    page.get_by_role("button", name="Make token").click()
+    expect(page.locator("#new-token")).to_contain_text("sess_")
+    assert look_at(page) == FINE
 
 
 @pytest.mark.parametrize("name", OUTSIDE)

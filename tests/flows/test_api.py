@@ -116,6 +116,8 @@ def test_what_is_no_json_is_refused(caller, world, body) -> None:
 def test_a_large_body_is_refused(caller, world) -> None:
     answer = start(caller, world, parameters={"environment": "x" * 300_000})
     assert (answer.status_code, answer.json()["detail"]) == (413, "A body may have 256 KB.")
+    larger = start(caller, world, parameters={"environment": "x" * 3_000_000})
+    assert (larger.status_code, larger.json()["title"]) == (413, "Too large")
 
 
 def test_runs_are_walked_through_without_gap_or_double(caller, world) -> None:
