@@ -17,7 +17,7 @@ from pathlib import Path
 
 from django.utils import timezone
 
-from agents.folders import run_git
+from agents.folders import run_worktree_git
 from audit.entries import JSON, EntryKind, NewEntry
 
 __all__ = ["MOST_EDITS", "FileChange", "FolderWatch", "TooManyFilesError", "make_edit"]
@@ -82,7 +82,7 @@ class FolderWatch:
         unknown = [path for path, look in self._before.items() if not self._store.knows(path, look)]
         self._store.forget(self._store.paths() - self._before.keys())
         if unknown:
-            blobs = _checked_out(self._folder) if (self._folder / ".git").exists() else {}
+            blobs = _checked_out(self._folder)
             for path in unknown:
                 self._store.learn(path, self._before[path], self._folder, blobs.get(path, ""))
         self._store.save()
@@ -220,8 +220,8 @@ class _Store:
             with suppress(OSError):
                 return _copy_of(self._folder, path).read_bytes().decode()
         elif kept and look[1] <= MAX_TEXT_BYTES:
-            done = run_git(folder, "cat-file", "blob", kept)
-            if done.returncode == 0 and len(done.stdout) == look[1]:
+            done = run_worktree_git(folder, "cat-file", "blob", kept)
+            if done is not None and done.returncode == 0 and len(done.stdout) == look[1]:
                 return _decode(done.stdout)
         return None
 
@@ -263,11 +263,10 @@ def _read_index(path: Path) -> dict[str, tuple[Look, str]]:
 
 
 def _checked_out(folder: Path) -> Mapping[str, str]:
-    """The blob of each file that is as git checked it out."""
-    listed, changed = (run_git(folder, *arguments) for arguments in (
-        ("ls-files", "--stage", "-z"), ("diff-files", "--name-only", "-z"),
-    ))  # fmt: skip
-    if listed.returncode or changed.returncode:
+    """The blob of each file of a worktree that is as git checked it out."""
+    listed = run_worktree_git(folder, "ls-files", "--stage", "-z")
+    changed = run_worktree_git(folder, "diff-files", "--name-only", "-z")
+    if listed is None or changed is None or listed.returncode or changed.returncode:
         return {}
     dirty = set(changed.stdout.split(b"\0"))
     found: dict[str, str] = {}

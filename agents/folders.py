@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ __all__ = [
     "git_folder_of",
     "prepare_folder",
     "run_git",
+    "run_worktree_git",
     "session_folder",
     "side_folder",
 ]
@@ -56,6 +57,9 @@ _GIT_ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
+    # Stronger than the option: a repository's own settings can allow one protocol by its name.
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_LAZY_FETCH": "1",
     "HOME": os.devnull,
     "LANG": "C.UTF-8",
 }
@@ -102,8 +106,7 @@ def prepare_folder(path: Path, repo_path: str = "", revision: str = "") -> Prepa
             path.mkdir(mode=0o700)
         else:
             _add_worktree(repository, path, revision)
-        ready = {"repository": str(repository or "")}
-        (side / _READY).write_text(json.dumps(ready), encoding="utf-8")
+        (side / _READY).write_text(json.dumps(_note_of(path, repository)), encoding="utf-8")
     os.utime(side_folder(path) / _READY)
     return Prepared(path=path, is_fresh=is_fresh, facts=_facts(path, repository))
 
@@ -142,10 +145,13 @@ def forget_folders(before: datetime, has_ended: Callable[[uuid.UUID, uuid.UUID],
     return removed
 
 
-def run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+def run_git(
+    folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
     """Run git there without hooks, helpers, users' settings and questions; look at how it ended.
 
-    That it is not there, or takes too long, is an end like others.
+    Only where no session's work can have written what git goes by: settings name programs that it starts.
+    That git is not there, or takes too long, is an end like others.
     """
     argv = ["git", *_GIT_OPTIONS, "-C", str(folder), *arguments]
     try:
@@ -153,7 +159,7 @@ def run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]
             argv,
             capture_output=True,
             stdin=subprocess.DEVNULL,
-            env={**_GIT_ENVIRONMENT, "PATH": os.environ.get("PATH", os.defpath)},
+            env={**_GIT_ENVIRONMENT, **(environment or {}), "PATH": os.environ.get("PATH", os.defpath)},
             timeout=_GIT_SECONDS,
             check=False,
         )
@@ -163,12 +169,23 @@ def run_git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]
         return subprocess.CompletedProcess(argv, 124, b"", f"it took over {_GIT_SECONDS} seconds".encode())
 
 
+def run_worktree_git(path: Path, *arguments: str) -> subprocess.CompletedProcess[bytes] | None:
+    """The same in a session's worktree, None where the folder is none.
+
+    It goes by what was noted when the worktree was made. What a command has put there as `.git` since, with
+    settings of its own or as a way to another repository, is not looked at.
+    """
+    note = _read_note(path)
+    if not note.get("git") or not (path / ".git").exists():
+        return None
+    places = {"GIT_DIR": note["git"], "GIT_COMMON_DIR": note["common"], "GIT_WORK_TREE": str(path)}
+    return run_git(path, *arguments, environment=places)
+
+
 def git_folder_of(path: Path) -> Path | None:
     """The folder in which a worktree's repository keeps itself; None if the folder is no worktree."""
-    if not (path / ".git").exists():
-        return None
-    done = run_git(path, "rev-parse", "--path-format=absolute", "--git-common-dir")
-    return Path(_said(done)).resolve() if done.returncode == 0 else None
+    done = run_worktree_git(path, "rev-parse", "--verify", "--quiet", "HEAD")
+    return Path(_read_note(path)["common"]) if done is not None and done.returncode == 0 else None
 
 
 def _find_repository(repo_path: str) -> Path:
@@ -199,11 +216,26 @@ def _is_ready(path: Path, repository: Path | None) -> bool:
 
 
 def _repository_of(path: Path) -> Path | None:
-    try:
-        said = json.loads((side_folder(path) / _READY).read_text(encoding="utf-8"))["repository"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    said = _read_note(path).get("repository")
     return Path(said) if said else None
+
+
+def _note_of(path: Path, repository: Path | None) -> dict[str, str]:
+    """What is kept of a folder that was made just now, and in which nobody has worked yet."""
+    if repository is None:
+        return {"repository": ""}
+    wanted = ("--path-format=absolute", "--git-dir", "--git-common-dir")
+    git, common = _said(run_git(path, "rev-parse", *wanted)).splitlines()
+    return {"repository": str(repository), "git": git, "common": str(Path(common).resolve())}
+
+
+def _read_note(path: Path) -> dict[str, str]:
+    """That, {} where there is none."""
+    try:
+        note = json.loads((side_folder(path) / _READY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
 
 
 def _add_worktree(repository: Path, path: Path, revision: str) -> None:
@@ -227,13 +259,13 @@ def _add_worktree(repository: Path, path: Path, revision: str) -> None:
 def _facts(path: Path, repository: Path | None) -> RunFacts:
     if repository is None:
         return RunFacts(cwd=str(path))
-    commit = run_git(path, "rev-parse", "HEAD")
-    branch = run_git(path, "rev-parse", "--abbrev-ref", "HEAD")
+    commit = run_worktree_git(path, "rev-parse", "HEAD")
+    branch = run_worktree_git(path, "rev-parse", "--abbrev-ref", "HEAD")
     return RunFacts(cwd=str(path), repo=repository.name, branch=_said(branch), commit=_said(commit))
 
 
-def _said(done: subprocess.CompletedProcess[bytes]) -> str:
-    return done.stdout.decode("utf-8", "replace").strip()
+def _said(done: subprocess.CompletedProcess[bytes] | None) -> str:
+    return "" if done is None else done.stdout.decode("utf-8", "replace").strip()
 
 
 def _clear(path: Path) -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from agents.file_changes import FolderWatch
 from agents.folders import (
     RepositoryRefused,
     forget_folder,
     forget_folders,
+    git_folder_of,
     prepare_folder,
     session_folder,
     side_folder,
@@ -192,3 +194,29 @@ def test_only_old_folders_of_ended_sessions_are_forgotten(tmp_path):
     assert forget_folders(NOW - timedelta(days=14), has_ended) == 1
     assert [path.exists() for path in (old_ended, old_open, new_ended)] == [False, True, True]
     assert (tmp_path / "work" / "notes").exists()
+
+
+@pytest.mark.parametrize("named", ["", "demo"], ids=["folder", "worktree"])
+def test_what_work_puts_there_as_git_starts_no_program(folder, repository, tmp_path, named):
+    """To see whether a file has changed git may start a filter, a program that settings name."""
+    prepare_folder(folder, named)
+    (folder / ".git").unlink(missing_ok=True)
+    git(folder, "init")
+    (folder / ".gitattributes").write_text("* filter=trap\n")
+    git(folder, "add", ".")
+    git(folder, "config", "filter.trap.clean", f"touch {tmp_path}/ran; cat")
+    os.utime(folder / ".git" / "index", (1, 1))
+    FolderWatch(folder, side_folder(folder) / "seen").begin()
+    assert not (tmp_path / "ran").exists()
+    git(folder, "diff-files")
+    assert (tmp_path / "ran").exists()  # the trap works
+
+
+def test_work_cannot_lead_to_another_repository(folder, repository, tmp_path):
+    git(tmp_path, "clone", str(repository), "repos/other")
+    prepare_folder(folder, "demo")
+    (folder / ".git").write_text(f"gitdir: {tmp_path}/repos/other/.git\n")
+    prepared = prepare_folder(folder, "demo")
+    assert not prepared.is_fresh
+    assert prepared.facts.branch == f"sessions/{folder.name}"
+    assert git_folder_of(folder) == repository / ".git"
