@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from agents.reaping import reaper
+from agents.reaping import MARK, kill_marked, reaper
 
 __all__ = ["GRACE_SECONDS", "Command"]
 
@@ -36,7 +36,7 @@ exec "$@"
 
 
 class Command:
-    """A command that runs. Leaving the block kills all that is left of its group of processes.
+    """A command that runs. Leaving the block kills all that is left of it, in its group of processes or out.
 
     Raises OSError if it cannot be started, ValueError if an argument has a NUL in it. The memory limit is on
     the address space of each of its processes. Standard output and error are one stream, in order.
@@ -51,13 +51,14 @@ class Command:
         memory_bytes: int | None = None,
     ) -> None:
         limit = "" if memory_bytes is None else str(max(memory_bytes >> 10, 1))
+        self._mark = reaper.make_mark()
         self._process = subprocess.Popen(
             ["/bin/sh", "-c", _BEGIN, "sh", limit, *argv],
             stdin=reaper.open_pipe(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            env=dict(environment),
+            env={**environment, MARK: self._mark},
             start_new_session=True,
         )
         self.group = self._process.pid
@@ -119,6 +120,7 @@ class Command:
             self._signal(signal.SIGKILL)
             # While nobody has waited for it, no other group can have its number.
             os.waitid(os.P_PID, self.group, os.WEXITED | os.WNOWAIT)
+            kill_marked(self._mark)
             reaper.forget(self.group)
             self._is_closed = True
             self._output.close()

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import threading
+import uuid
+from collections.abc import Iterator
 
-__all__ = ["Reaper", "reaper"]
+__all__ = ["MARK", "Reaper", "kill_marked", "reaper"]
 
-#: Reads of groups of processes that began (+) and ended (-); kills the rest when nobody can write any more.
+#: Says in the environment of whatever a command starts which command that was.
+MARK = "STARTED_BY_COMMAND"
+#: What starts itself anew all the time is looked for so often.
+_ROUNDS = 20
+
+#: Reads of groups of processes that began (+) and ended (-); kills the rest when nobody can write any more,
+#: and after them what has left its group and still has this reaper's mark ($1).
 _SCRIPT = r"""
 trap '' HUP INT TERM
 groups=
@@ -21,8 +30,33 @@ while read -r sign group; do
        groups=$rest ;;
   esac
 done
+[ -n "$groups" ] || exit 0
 for group in $groups; do kill -s KILL -- "-$group"; done 2>/dev/null
+for round in 1 2 3 4 5; do
+  found=$(grep -lF "$1" /proc/[0-9]*/environ)
+  for file in $found; do file=${file%/environ}; kill -s KILL "${file#/proc/}"; done
+done 2>/dev/null
 """
+
+
+def kill_marked(mark: str) -> None:
+    """Kill what a command started and what has left its group since; one that hides its environment stays."""
+    for _ in range(_ROUNDS):
+        found = list(_find_marked(f"{MARK}={mark}".encode()))
+        for process in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGKILL)
+        if not found:
+            return
+
+
+def _find_marked(setting: bytes) -> Iterator[int]:
+    for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
+        if name.isdigit():
+            # It may be gone by now, or somebody else's.
+            with contextlib.suppress(OSError), open(f"/proc/{name}/environ", "rb", buffering=0) as file:
+                if setting in file.readall().split(b"\0"):
+                    yield int(name)
 
 
 class Reaper:
@@ -35,6 +69,14 @@ class Reaper:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe = -1
+        self._mark = uuid.uuid4().hex
+        self._commands = 0
+
+    def make_mark(self) -> str:
+        """What tells the processes of a further command from all others."""
+        with self._lock:
+            self._commands += 1
+            return f"{self._mark}.{self._commands}"
 
     def open_pipe(self) -> int:
         """The end of a pipe on which a command says "+ GROUP" itself, before it does anything."""
@@ -60,7 +102,7 @@ class Reaper:
         end, self._pipe = os.pipe()
         with open(end, "rb") as stdin:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _SCRIPT],
+                ["/bin/sh", "-c", _SCRIPT, "sh", f"{MARK}={self._mark}."],
                 stdin=stdin,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from agents.reaping import Reaper
-from agents.runtimes import Stop, StopReason, get_runtime
+from agents.runtimes import Performance, Stop, StopReason, get_runtime
 from audit.entries import EntryKind
 from tests.agents.work import make_work, watch
 
@@ -26,6 +26,14 @@ sleep 100 & echo $! >> pids
 bash -c 'echo $$ >> pids; sleep 100 | cat' &
 sh -c 'trap "" TERM HUP; echo $$ >> pids; while :; do sleep 1; done' &
 while [ "$(wc -l < pids)" -lt 4 ]; do sleep 0.02; done
+echo ready
+wait
+"""
+#: A command whose children leave its group: in a session of their own, and by forking twice.
+ESCAPE = """
+setsid sh -c 'trap "" TERM; echo $$ >> pids; while :; do sleep 1; done' &
+(setsid sh -c 'sleep 100 & echo $! >> pids' &)
+while [ "$(cat pids 2>/dev/null | wc -l)" -lt 2 ]; do sleep 0.02; done
 echo ready
 wait
 """
@@ -62,6 +70,12 @@ def family(folder: Path) -> list[int]:
     return [int(line) for line in (folder / "pids").read_text().split()]
 
 
+def wait_until_ready(performance: Performance) -> None:
+    """Take what is delivered until the command says so; it may say it with the first delivery."""
+    while not any(entry.text == "ready\n" for entry in next(performance).entries):
+        pass
+
+
 def eventually(condition: Callable[[], bool], seconds: float = 10) -> float:
     """How long it took; fails after so many seconds."""
     began = time.monotonic()
@@ -71,11 +85,12 @@ def eventually(condition: Callable[[], bool], seconds: float = 10) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.parametrize("body", [FAMILY, ESCAPE], ids=["family", "escape"])
 @pytest.mark.parametrize("reason", list(StopReason))
-def test_a_stop_ends_the_command_and_all_its_children(folder, reason):
+def test_a_stop_ends_the_command_and_all_its_children(folder, reason, body):
     stop = Stop()
-    performance = SHELL.perform(make_work(folder, FAMILY, sandbox="none"), stop)
-    assert [len(list(next(performance).entries)) for _ in range(2)] == [1, 1]
+    performance = SHELL.perform(make_work(folder, body, sandbox="none"), stop)
+    wait_until_ready(performance)
     assert all(map(is_there, family(folder)))
     threading.Timer(0.2, stop.set, [reason]).start()
     seen = watch(performance)
@@ -109,10 +124,22 @@ def test_what_a_command_leaves_behind_ends_with_it(folder):
     assert eventually(lambda: not any(map(is_there, family(folder)))) < 1
 
 
-def test_a_killed_worker_takes_its_command_with_it(folder):
+def test_what_has_left_the_group_ends_with_the_command_and_nothing_else_does(folder, tmp_path):
+    (other := tmp_path / "other").mkdir()
+    at_work = SHELL.perform(make_work(other, FAMILY, sandbox="none"), Stop())
+    wait_until_ready(at_work)
+    body = "setsid sleep 100 & echo $! > pids"
+    assert watch(SHELL.perform(make_work(folder, body, sandbox="none"), Stop())).outcome.is_ok
+    assert eventually(lambda: not any(map(is_there, family(folder)))) < 1
+    assert all(map(is_there, family(other)))
+    at_work.close()
+
+
+@pytest.mark.parametrize("body", [FAMILY, ESCAPE], ids=["family", "escape"])
+def test_a_killed_worker_takes_its_command_with_it(folder, body):
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings_test", "PYTHONPATH": os.getcwd()}
     worker = subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(folder), FAMILY],
+        [sys.executable, "-c", WORKER, str(folder), body],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,

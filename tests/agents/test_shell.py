@@ -86,7 +86,8 @@ def test_nothing_of_the_servers_environment_reaches_a_command(folder, monkeypatc
     seen = run(folder, "env", environment={"DEPLOY_TOKEN": "given by name"})
     names = {line.partition("=")[0] for line in seen.output.splitlines()}
     assert names == {
-        "DEPLOY_TOKEN", "HOME", "LANG", "PATH", "PWD", "OLDPWD", "RESULT_FILE", "SHLVL", "TMPDIR", "_",
+        "DEPLOY_TOKEN", "HOME", "LANG", "PATH", "PWD", "OLDPWD", "RESULT_FILE", "SHLVL", "STARTED_BY_COMMAND",
+        "TMPDIR", "_",
     } - {"OLDPWD"}  # fmt: skip
     assert seen.entries[0].arguments["secrets"] == ["DEPLOY_TOKEN"]
     assert "given by name" not in repr([entry.arguments for entry in seen.entries])
