@@ -244,10 +244,12 @@ class _Worker:
             raise LeaseLost(f"run {run.pk}: {self.stop.reason}")
         design = run.snapshot["steps"][step.position - 1]
         if outcome.is_ok and (problem := self._keep_artifacts(step, design)):
-            outcome = Outcome(error=problem)
+            outcome = replace(outcome, error=problem)
         if outcome.is_ok:
-            services.finish_step(**self._as_engine(), result=outcome.result)
-        elif self.stop.is_set():
+            services.finish_step(**self._as_engine(), result=outcome.result, last=outcome.last)
+            return
+        self._store(outcome.last)
+        if self.stop.is_set():
             error = f"The worker of step {step.position} “{step.name}” was stopped in the middle of it."
             services.retry_step(**self._as_engine(), error=error, was_cut_off=True)
         else:

@@ -25,6 +25,7 @@ __all__ = [
     "add_attempt",
     "find_current_step",
     "lock_run",
+    "make_line",
     "mirror_run",
     "mirror_step",
     "move_step",
@@ -229,8 +230,7 @@ def step_data(step: StepRun, event: str, **more: JSON) -> dict[str, JSON]:
     return {"event": event, "position": step.position, "step": step.name, "attempt": step.attempt, **more}
 
 
-def write_line(
-    run: FlowRun,
+def make_line(
     *,
     kind: EntryKind,
     native_id: str,
@@ -238,10 +238,9 @@ def write_line(
     now: datetime,
     data: dict[str, JSON] | None = None,
     attempt: int = 1,
-    facts: RunFacts | None = None,
-) -> int:
-    """Add one line about the run to its transcript; its number there."""
-    line = NewEntry(
+) -> NewEntry:
+    """A line about a run, for its transcript."""
+    return NewEntry(
         kind=kind,
         native_id=native_id,
         occurred_at=now,
@@ -250,8 +249,12 @@ def write_line(
         attempt=attempt,
         is_error=kind is EntryKind.ERROR,
     )
+
+
+def write_line(run: FlowRun, *, facts: RunFacts | None = None, **line: Any) -> int:
+    """Add one line, as `make_line` makes it, to a run's transcript; its number there."""
     return append_entries(
-        tenant_id=run.tenant_id, session=(KIND, run.pk), entries=[line], facts=facts
+        tenant_id=run.tenant_id, session=(KIND, run.pk), entries=[make_line(**line)], facts=facts
     ).last_seq
 
 

@@ -33,12 +33,13 @@ def _run_command(desk: Desk, command: str, seconds: int) -> Generator[Delivery, 
     performance = get_runtime("shell").perform(work, desk.stop)
     printed: deque[str] = deque()
     size = 0
-    while True:
+    outcome: Outcome | None = None
+    while outcome is None:
         try:
             delivery = next(performance)
         except StopIteration as ended:
-            outcome: Outcome = ended.value
-            break
+            outcome = ended.value
+            delivery = outcome.last
         kept = [entry for entry in delivery.entries if entry.kind != EntryKind.TOOL_CALL]
         for entry in kept:
             if entry.is_partial and entry.kind is EntryKind.TOOL_RESULT:

@@ -86,10 +86,15 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How work ended: with a result that later steps may refer to, or with an error that says what to do."""
+    """How work ended: with a result that later steps may refer to, or with an error that says what to do.
+
+    `last` is what happened at the end: it is stored together with the outcome, which costs less than a
+    delivery of its own.
+    """
 
     result: JSON = None
     error: str = ""
+    last: Delivery = field(default_factory=Delivery, repr=False)
 
     @property
     def is_ok(self) -> bool:

@@ -9,7 +9,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import batched, islice
 from pathlib import Path
 from typing import ClassVar
@@ -62,8 +62,7 @@ class ShellRuntime:
         try:
             command = run.start()
         except (OSError, ValueError) as error:
-            yield run.hand_over()
-            return Outcome(error=_cannot_start(error))
+            return Outcome(error=_cannot_start(error), last=run.hand_over())
         with command:
             yield from run.deliver_output(command)
             run.end(command)
@@ -72,8 +71,7 @@ class ShellRuntime:
         yield from run.deliver_edits()
         outcome = run.outcome(command.exit_code)
         run.tell_end(command.exit_code, outcome)
-        yield run.hand_over()
-        return outcome
+        return replace(outcome, last=run.hand_over())
 
 
 RUNTIME: Runtime = ShellRuntime()

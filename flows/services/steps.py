@@ -6,12 +6,13 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 
 from django.db import transaction
 from django.utils import timezone
 
 from audit.edits import edits_seen
-from audit.entries import JSON, EntryKind
+from audit.entries import JSON, EntryKind, NewEntry
 from audit.headlines import make_headline
 from audit.imports import Delivery, append_delivery
 from audit.moves import allowed_moves, lock_session, save_progress
@@ -23,6 +24,7 @@ from flows.moves import (
     MOVES,
     find_current_step,
     lock_run,
+    make_line,
     mirror_step,
     move_step,
     record_step,
@@ -111,12 +113,17 @@ def add_entries(
             status=run.status,
             allowed=allowed_moves(MOVES, run.status),
         )
-    attempt = find_current_step(run).attempt
-    entries = (replace(entry, attempt=attempt) for entry in delivery.entries)
-    appended = append_delivery(tenant_id, (KIND, run.pk), replace(delivery, entries=entries))
+    appended = _append(run, find_current_step(run), delivery, now)
+    save_progress(run, kind=KIND, now=now, fields={})
+    return appended
+
+
+def _append(run: FlowRun, step: StepRun, delivery: Delivery, now: datetime, *lines: NewEntry) -> Appended:
+    """Add a delivery, and lines of ours after it, under the step's attempt to a locked run."""
+    entries = (replace(entry, attempt=step.attempt) for entry in chain(delivery.entries, lines))
+    appended = append_delivery(run.tenant_id, (KIND, run.pk), replace(delivery, entries=entries))
     if run.run_mode == RunMode.BACKGROUND:
         mirror_step(run, now=now, turns=count_turns(run, appended))
-    save_progress(run, kind=KIND, now=now, fields={})
     return appended
 
 
@@ -224,24 +231,27 @@ def finish_step(
     run_id: uuid.UUID,
     actor: Actor,
     result: JSON = None,
+    last: Delivery | None = None,
     fence: int | None = None,
     now: datetime | None = None,
 ) -> StepRun:
-    """The current step is done with this result; the next one is the current one, if there is one."""
+    """The current step is done with this result; the next one is the current one, if there is one.
+
+    `last` is what its agent said and did at the end, as `add_entries` adds it.
+    """
     now = now or timezone.now()
     run = lock_run(tenant_id=tenant_id, run_id=run_id, move="finish_step", fence=fence)
     step = find_current_step(run)
     clean = redact_value(tenant_id=tenant_id, value=result)
     move_step(step, "finish", {"result": clean, "finished_at": now})
-    seq = write_line(
-        run,
+    line = make_line(
         kind=EntryKind.STATUS,
         native_id=f"step:{step.position}:{step.attempt}:finish",
         text=f"Step {step.position} of {run.step_count} “{step.name}” finished",
         now=now,
         data=step_data(step, "step_finished", result=result),
-        attempt=step.attempt,
     )
+    seq = _append(run, step, last or Delivery(), now, line).last_seq
     record_step(step, run=run, actor=actor, action="finish_step", before=StepStatus.RUNNING, entry_seq=seq)
     save_progress(run, kind=KIND, now=now, fields={"step_position": next_position(run)})
     return step

@@ -50,15 +50,15 @@ class Seen:
 
 
 def watch(performance: Performance) -> Seen:
-    """Take everything, as the engine does: each delivery before the next is asked for."""
+    """Take everything, as the engine does: each delivery before the next, the last with the outcome."""
     seen = Seen()
     began = time.monotonic()
-    while True:
+    is_over = False
+    while not is_over:
         try:
             delivery = next(performance)
         except StopIteration as ended:
-            seen.outcome = ended.value
-            break
+            seen.outcome, delivery, is_over = ended.value, ended.value.last, True
         for entry in delivery.entries:
             seen.entries.append(entry)
             seen.times.append(time.monotonic() - began)
