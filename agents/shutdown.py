@@ -6,12 +6,10 @@ A worker's parent hears of it by a signal and its children do the work: they sha
 from __future__ import annotations
 
 import mmap
-import os
 
-__all__ = ["begin_shutdown", "follow_parent", "is_shutting_down"]
+__all__ = ["begin_shutdown", "is_shutting_down"]
 
 _told = mmap.mmap(-1, 1)
-_parent: int | None = None
 
 
 def begin_shutdown() -> None:
@@ -19,11 +17,5 @@ def begin_shutdown() -> None:
     _told[0] = 1
 
 
-def follow_parent() -> None:
-    """In a child: its parent's death is its own shutdown, as nobody could tell it to end any more."""
-    global _parent
-    _parent = os.getppid()
-
-
 def is_shutting_down() -> bool:
-    return _told[0] != 0 or (_parent is not None and os.getppid() != _parent)
+    return _told[0] != 0

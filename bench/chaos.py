@@ -1,8 +1,8 @@
 """Kill -9 of workers at random points of many runs: `make chaos`.
 
-Starts the embedded services, workers and beat in a scratch folder, keeps a few runs going, and kills a child of a
-worker, a worker (its children stay behind), or all of them with beat. It touches no installation. The last line
-is JSON; exit code 1: something was lost, doubled or repeated, or a run took over a minute to go on.
+Starts the embedded services, a worker and beat in a scratch folder, keeps a few runs going, and kills a child
+of the worker, the worker itself, or all of them with beat. It touches no installation. The last line is JSON;
+exit code 1: something was lost, doubled or repeated, or a run took over a minute to go on.
 """
 
 from __future__ import annotations

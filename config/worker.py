@@ -14,14 +14,18 @@ from typing import Any
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.signals import celeryd_after_setup, worker_process_init, worker_ready
 
-from agents.shutdown import begin_shutdown, follow_parent
+from agents.shutdown import begin_shutdown
 from config.celery import app
 from config.heartbeat import WorkerHeartbeat
+from config.parent_death import die_with_parent
 
 __all__ = ["app"]
 
 # That a worker of root may do harm is known to whoever started us as root.
 warnings.filterwarnings("ignore", category=SecurityWarning)
+
+#: This module is loaded before there are children.
+WORKER_PID = os.getpid()
 
 app.steps["consumer"].add(WorkerHeartbeat)
 
@@ -64,5 +68,5 @@ def _tell_and_handle(
 
 @worker_process_init.connect  # type: ignore[untyped-decorator]
 def end_with_the_parent(**_kwargs: Any) -> None:
-    """A child whose parent was killed hands its work back."""
-    follow_parent()
+    """Nobody could tell a child of a killed worker to end: it would go on unseen, or wait for ever."""
+    die_with_parent(WORKER_PID, signal.SIGKILL)

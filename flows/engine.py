@@ -7,9 +7,10 @@ anywhere: whoever takes the run up next reads the rows and goes on from there. S
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,8 @@ __all__ = ["advance", "take_up"]
 logger = logging.getLogger(__name__)
 
 ENGINE = Actor(ActorKind.SYSTEM, "engine")
+#: A run lasts longer than what is known of secrets may be old.
+REDACTOR_SECONDS = 2.0
 
 
 def take_up(run_id: uuid.UUID, stop: Stop | None = None, *, find_runtime: FindRuntime = get_runtime) -> bool:
@@ -94,8 +97,8 @@ def take_up(run_id: uuid.UUID, stop: Stop | None = None, *, find_runtime: FindRu
 
 def advance(claim: Claim, stop: Stop, *, find_runtime: FindRuntime = get_runtime) -> None:
     """Do what is next on a claimed run until it rests or `stop` is set. Raises `LeaseLost`."""
-    with one_redactor(claim.tenant_id) as redactor:
-        worker = _Worker(claim, stop, find_runtime, redactor)
+    with ExitStack() as blocks:
+        worker = _Worker(claim, stop, find_runtime, blocks)
         while not stop.is_set() and worker.take_step():
             pass
 
@@ -117,16 +120,27 @@ def _interrupt(claim: Claim, error: Exception) -> None:
 
 @dataclass(slots=True)
 class _Worker:
-    """One claim at work. `folder` is the run's, once it was opened."""
+    """One claim at work. `folder` is the run's, once it was opened; `blocks` holds the redactor open."""
 
     claim: Claim
     stop: Stop
     find_runtime: FindRuntime
-    redactor: Redactor
+    blocks: ExitStack
     folder: Path | None = None
+    _redactor: Redactor | None = None
+    _known_at: float = 0.0
+
+    def know_secrets(self) -> Redactor:
+        """The redactor of all that is written from now on; it knows what was registered until just now."""
+        if self._redactor is None or time.monotonic() - self._known_at > REDACTOR_SECONDS:
+            self.blocks.close()
+            self._known_at = time.monotonic()
+            self._redactor = self.blocks.enter_context(one_redactor(self.claim.tenant_id))
+        return self._redactor
 
     def take_step(self) -> bool:
         """Carry out one decision; False if the run rests."""
+        self.know_secrets()
         run = FlowRun.objects.for_tenant(self.claim.tenant_id).get(pk=self.claim.run_id)
         steps = list(StepRun.objects.for_tenant(run.tenant_id).filter(run=run))
         if run.fence != self.claim.fence:
@@ -180,7 +194,7 @@ class _Worker:
                 step,
                 arguments=step.parameters if arguments is None else arguments,
                 folder=self._open_folder(run, steps),
-                redactor=self.redactor,
+                redactor=self.know_secrets(),
                 find_runtime=self.find_runtime,
             )
         except Missing as missing:
@@ -235,11 +249,13 @@ class _Worker:
     def _store(self, delivery: Delivery) -> None:
         entries, usages, records = list(delivery.entries), list(delivery.usages), list(delivery.records)
         if entries or usages or records or delivery.facts or delivery.first_facts:
+            self.know_secrets()
             delivery = replace(delivery, entries=entries, usages=usages, records=records)
             services.add_entries(**self._as_worker(), delivery=delivery)
 
     def _end(self, run: FlowRun, step: StepRun, steps: list[StepRun], outcome: Outcome) -> None:
         """Write down how an attempt ended. Work that was stopped did not fail; it was cut off."""
+        self.know_secrets()
         if self.stop.reason in {StopReason.CANCELLED, StopReason.LEASE_LOST}:
             raise LeaseLost(f"run {run.pk}: {self.stop.reason}")
         design = run.snapshot["steps"][step.position - 1]
@@ -265,7 +281,7 @@ class _Worker:
                 step_run_id=step.pk,
                 folder=self.folder,
                 patterns=design["artifacts"],
-                redactor=self.redactor,
+                redactor=self.know_secrets(),
                 now=timezone.now(),
             )
         except ArtifactTooBig as error:

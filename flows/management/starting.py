@@ -17,7 +17,7 @@ from workspace.actors import Actor
 from workspace.models import Membership, Role, Tenant
 from workspace.placement import Placement
 
-__all__ = ["find_tenant", "read_parameters", "start"]
+__all__ = ["read_parameters", "start"]
 
 TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 
@@ -42,20 +42,6 @@ def start(tenant: Tenant, options: Mapping[str, Any]) -> FlowRun:
         )
     except ValidationError as error:
         raise refuse("\n".join(error.messages)) from None
-
-
-def find_tenant(slug: str | None) -> Tenant:
-    """The workspace of this name, or the only one."""
-    tenants = list(Tenant.objects.order_by("slug")[:20])
-    known = ", ".join(tenant.slug for tenant in tenants) or "none"
-    if slug is None:
-        if len(tenants) != 1:
-            raise refuse(f"--workspace: say which one; there are: {known}")
-        return tenants[0]
-    tenant = Tenant.objects.filter(slug=slug).first()
-    if tenant is None:
-        raise refuse(f"--workspace: there is no workspace {slug}; there are: {known}")
-    return tenant
 
 
 def find_flow(tenant: Tenant, name: str) -> Flow:

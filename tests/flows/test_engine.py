@@ -13,7 +13,7 @@ from agents.runtimes import Outcome, Performance, Stop, StopReason, Work
 from audit.imports import Delivery
 from flows import services
 from flows.design import ParameterDesign
-from flows.models import FlowRun, StepRun
+from flows.models import Artifact, FlowRun, StepRun
 from tests.factories.agents import ProfileFactory
 from tests.flows.doings import break_down, fail, say
 from tests.flows.worlds import lines_of, receipts_of, steps_of
@@ -248,3 +248,39 @@ def test_work_that_is_stopped_by_a_shutdown_was_cut_off_and_goes_on_elsewhere(be
     bench.runtime.doings = {}
     assert bench.advance(run).status == "completed"
     assert bench.runtime.keys == ["step:1:1", "step:2:1", "step:2:2"]
+
+
+def test_a_secret_that_is_registered_in_the_middle_of_a_step_is_kept_out_of_what_it_says_later(
+    bench, monkeypatch
+):
+    monkeypatch.setattr("flows.engine.REDACTOR_SECONDS", 0.0)
+    value = "-".join(["correct", "horse", "battery"])
+
+    def register_and_tell(work: Work, stop: Stop) -> Performance:
+        yield say(work, "before")
+        set_secret(tenant_id=run.tenant_id, name="LATE_KEY", value=value, actor=bench.world.actor)
+        yield Delivery(entries=[*say(work, "", f"it is {value}").entries][1:])
+        return Outcome(result=value, last=Delivery(entries=[*say(work, "", "", value).entries][2:]))
+
+    bench.runtime.doings = {"true": register_and_tell}
+    run = bench.start({})
+    assert bench.advance(run).status == "completed"
+    assert [line.text for line in lines_of(run)][4:6] == ["it is [LATE_KEY]", "[LATE_KEY]"]
+    assert StepRun.objects.get(run=run).result == "[LATE_KEY]"
+
+
+def test_what_a_step_makes_is_kept_with_it(bench):
+    def write(work: Work, stop: Stop) -> Performance:
+        (work.folder / "report.txt").write_text("all well\n")
+        yield Delivery()
+        return Outcome()
+
+    bench.runtime.doings = {"true": write}
+    run = bench.start({"artifacts": ("*.txt",)})
+    assert bench.advance(run).status == "completed"
+    kept = Artifact.objects.get(run=run)
+    assert (kept.name, kept.text, kept.step_run_id) == (
+        "report.txt",
+        "all well\n",
+        StepRun.objects.get(run=run).pk,
+    )

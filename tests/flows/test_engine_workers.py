@@ -137,6 +137,18 @@ def test_a_worker_that_is_shut_down_hands_its_run_over_at_once(bench, work_dir, 
     assert (work_dir / "ledger").read_text().split() == ["one", "two", "three"]
 
 
+def test_nothing_of_a_worker_outlives_it(bench, work_dir):
+    """Idle children would wait for ever, and hold the pipe by which its death is noticed."""
+    with run_worker(work_dir / "worker.log", queues="runs") as worker:
+        tasks = Path(f"/proc/{worker.process.pid}/task")
+        children = eventually(
+            lambda: [int(pid) for path in tasks.glob("*/children") for pid in path.read_text().split()]
+        )
+        worker.process.kill()
+        worker.process.wait(timeout=20)
+        eventually(lambda: not any(map(is_alive, children)), seconds=10)
+
+
 def test_a_cancel_ends_a_long_command_with_its_children_within_seconds(bench, tmp_path):
     profile = ProfileFactory(tenant=bench.world.tenant, sandbox="none")
     body = 'sleep 600 & echo "$! $$" > "$PARAM_PIDS"; wait'

@@ -85,7 +85,7 @@ def flow(world: World) -> Flow:
         (["Ship it", "-p", "dry=maybe"], "-p dry=maybe: write true or false"),
         (["Ship it", "-p", "count=nan", "-p", "target=a"], "the parameter “count” must be a number"),
         (["Ship it", "--owner", "nobody@example.com"], "nobody@example.com is no member of the workspace"),
-        (["Ship it", "--workspace", "nowhere"], "there is no workspace nowhere; there are: "),
+        (["Ship it", "--workspace", "nowhere"], "there is no workspace 'nowhere'; there are: "),
     ],
 )
 def test_what_cannot_start_says_why_and_starts_nothing(flow, arguments, words):

@@ -11,7 +11,8 @@ from django.urls import reverse
 from audit.entries import EntryKind
 from audit.models import TranscriptEntry
 from flows.following import Following, show_entry
-from flows.management.starting import find_tenant, start
+from flows.management.starting import start
+from flows.management.tenants import find_tenant
 from flows.models import FlowRun, RunStatus
 
 #: What the command ends with, by how the run stands.
