@@ -16,7 +16,10 @@ class AgentAdmin(NamedAdmin):
 
 @admin.register(Profile)
 class ProfileAdmin(AgentAdmin):
-    edit_fields = ("name", "runtime", "sandbox", "model", "env_secret_names", "max_turns", "max_minutes")
+    edit_fields = (
+        *("name", "runtime", "sandbox", "model", "env_secret_names"),
+        *("max_turns", "max_minutes", "max_memory_mb", "max_output_kb"),
+    )
     add_fields = ("workspace", *edit_fields)
 
 
