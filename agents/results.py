@@ -1,15 +1,16 @@
-"""What a command hands back as its result: JSON in a file."""
+"""What work hands back as its result: JSON, in a file or in a text."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
 from pathlib import Path
 
 from audit.entries import JSON
 
-__all__ = ["read_result"]
+__all__ = ["read_json", "read_result"]
 
 MAX_RESULT_BYTES = 1 << 20
 
@@ -29,10 +30,26 @@ def read_result(path: Path) -> tuple[JSON] | None:
     if len(data) > MAX_RESULT_BYTES:
         raise ValueError(f"$RESULT_FILE holds more than {MAX_RESULT_BYTES >> 10:,} KB: keep an artifact.")
     try:
-        return (json.loads(data, parse_constant=_refuse),)
-    except (ValueError, RecursionError) as error:
+        return (read_json(data),)
+    except ValueError as error:
         raise ValueError(f"$RESULT_FILE holds no JSON: {error}.") from error
+
+
+def read_json(text: str | bytes) -> JSON:
+    """JSON that can be kept: no NaN, no number past all bounds. Raises ValueError, which says why not."""
+    try:
+        value: JSON = json.loads(text, parse_constant=_refuse, parse_float=_read_float)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    return value
 
 
 def _refuse(name: str) -> JSON:
     raise ValueError(f"{name} is no JSON")
+
+
+def _read_float(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits[:20]} is too large a number")
+    return value

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 
+from agents.results import read_json
 from audit.entries import JSON
 
 __all__ = ["PREFIX", "ArgumentsForm"]
@@ -36,18 +37,13 @@ class JSONArgument(TextArgument):
             return None  # it was not sent, see `arguments`
         text = str(super().clean(value))
         try:
-            read: JSON = json.loads(text, parse_constant=_refuse_constant)
+            return read_json(text)
         except json.JSONDecodeError as wrong:
             raise ValidationError(
                 f"this is not JSON: {wrong.msg}, line {wrong.lineno} column {wrong.colno}"
             ) from wrong
-        except RecursionError:
-            raise ValidationError("this JSON is nested too deeply") from None
-        return read
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValidationError(f"this is not JSON: {name} is no number that it knows")
+        except ValueError as wrong:
+            raise ValidationError(f"this is not JSON: {wrong}") from wrong
 
 
 class ArgumentsForm(forms.Form):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import yaml
 
 from agents.expressions import ExpressionError, fill
+from agents.results import read_json
 from audit.entries import JSON
 
 __all__ = ["BadPrompt", "Prompt", "fill_prompt", "instruct", "parse_json", "read_body"]
@@ -79,12 +80,4 @@ def fill_prompt(prompt: Prompt, arguments: Mapping[str, JSON]) -> str:
 def parse_json(text: str) -> JSON:
     """The JSON value that a message consists of, in a fence or not. Raises `ValueError`."""
     fenced = _FENCED.fullmatch(text.strip())
-    try:
-        value: JSON = json.loads(fenced[1] if fenced else text, parse_constant=_refuse)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    return value
-
-
-def _refuse(constant: str) -> JSON:
-    raise ValueError(f"{constant} is no JSON")
+    return read_json(fenced[1] if fenced else text)

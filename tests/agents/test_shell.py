@@ -111,6 +111,7 @@ def test_a_result_is_what_the_command_wrote_as_json(folder):
     [
         ('echo "{" > "$RESULT_FILE"', "holds no JSON"),
         ('echo NaN > "$RESULT_FILE"', "holds no JSON: NaN"),
+        ("""echo '{"a": 1e999}' > "$RESULT_FILE" """, "holds no JSON: 1e999 is too large"),
         ('printf "[%.0s" $(seq 200000) > "$RESULT_FILE"', "holds no JSON"),
         ('ln -s /etc/hostname "$RESULT_FILE"', "cannot be read"),
         ('mkfifo "$RESULT_FILE"', "is no file"),

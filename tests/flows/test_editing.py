@@ -132,7 +132,8 @@ def test_the_runs_page_shows_before_and_after(world, asked, client):
     [
         ({"count": "many"}, "this is not JSON: Expecting value, line 1 column 1"),
         ({"count": ""}, "this is not JSON"),
-        ({"count": "NaN"}, "NaN is no number that it knows"),
+        ({"count": "NaN"}, "NaN is no JSON"),
+        ({"count": "[1e999]"}, "1e999 is too large"),
         ({"flags": "[" * 100_000}, "nested too deeply"),
         ({"branch": "main"}, "this step has no parameter “branch”"),
     ],
