@@ -159,6 +159,7 @@ def mirror_run(run: FlowRun, *, actor: Actor, now: datetime, turn_count: int | N
         result=result,
         turn_count=turn_count,
         substate=_sub_step(run, find_current_step(run)) if run.status == RunStatus.RUNNING else "",
+        approver_ids=run.approver_ids,
         actor=actor,
         now=now,
     )

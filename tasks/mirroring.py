@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -35,14 +36,16 @@ def mirror_source(
     result: str = "",
     turn_count: int | None = None,
     substate: str = "",
+    approver_ids: Sequence[uuid.UUID] | None = None,
     actor: Actor,
     now: datetime | None = None,
 ) -> BackgroundTask | None:
     """Bring the task that carries this source to the source's state; None if no task carries it.
 
     The source's service calls it in its own transaction, its own row being locked, at each of its moves, and
-    says its state in a task's words: `waiting_on` goes with `TaskStatus.WAITING` alone. What is the same
-    already changes nothing. Every state may follow every other, since the source has its own table.
+    says its state in a task's words: `waiting_on` goes with `TaskStatus.WAITING` alone, `approver_ids` with
+    an approval (empty: any member; None: the owner). What is the same already changes nothing. Every state
+    may follow every other, since the source has its own table.
     """
     now = now or timezone.now()
     locked = _lock_carrier(tenant_id, source_kind, source_id)
@@ -51,6 +54,9 @@ def mirror_source(
     task = locked.task
     fields = {
         "waiting_on": waiting_on or "",
+        "approver_ids": list(approver_ids)
+        if waiting_on == WaitingOn.APPROVAL and approver_ids is not None
+        else None,
         "waiting_reason": make_headline(tenant_id, reason),
         "error": make_headline(tenant_id, error),
         "result": redact(tenant_id=tenant_id, text=result) or task.result,

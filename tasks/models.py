@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
@@ -44,6 +45,7 @@ class BackgroundTask(SessionModel):
 
     `parent` is the task that fanned out to this one; the soft `source_*` says which session started it, and
     by which transcript entry. A task that carries a run or a chat's turn mirrors its source's state.
+    `approver_ids` are those who may decide what it waits on approval for; empty: any member, None: its owner.
     """
 
     status = models.CharField(max_length=20, choices=TaskStatus, default=TaskStatus.QUEUED)
@@ -62,6 +64,7 @@ class BackgroundTask(SessionModel):
     source_entry_id = models.UUIDField(null=True, blank=True)
     source_call_id = models.CharField(max_length=200, blank=True)
     is_carrier = models.BooleanField(default=False)
+    approver_ids = ArrayField(models.UUIDField(), null=True, blank=True)
     profile = models.ForeignKey(
         "agents.Profile", on_delete=models.PROTECT, null=True, blank=True, db_index=False, related_name="+"
     )
@@ -111,6 +114,12 @@ class BackgroundTask(SessionModel):
                 fields=["tenant", "is_folded", "-changed_at", "-id"],
                 condition=Q(waiting_on="review"),
                 name="task_in_review",
+            ),
+            models.Index(
+                fields=["tenant", "is_folded", "-changed_at", "-id"],
+                include=["approver_ids"],
+                condition=Q(waiting_on="approval", approver_ids__isnull=False),
+                name="task_to_approve",
             ),
             models.Index(
                 fields=["tenant", "parent", "created_at"],

@@ -119,14 +119,18 @@ class BackgroundTaskKind(SessionKind):
         return ("", None) if obj.is_carrier else super().liveness(obj, now)
 
     def awaits(self, obj: BackgroundTask) -> tuple[str, ...]:
-        """A review is open to all who run things; what a carried session waits on is its owner's."""
+        """A review is open to all who run things, a carried session's approval to those who decide there."""
         if obj.waiting_on == WaitingOn.REVIEW:
             return (ANY_MEMBER,)
+        if obj.waiting_on == WaitingOn.APPROVAL and obj.approver_ids is not None:
+            return tuple(str(user_id) for user_id in obj.approver_ids) or (ANY_MEMBER,)
         return () if obj.waiting_on == WaitingOn.CHILDREN else super().awaits(obj)
 
     def awaits_qs(self, user_id: uuid.UUID) -> tuple[Q, ...]:
-        own = Q(status="waiting", waiting_on__in=["approval", "input"], owner_id=user_id)
-        return Q(waiting_on="review"), own
+        may_decide = Q(approver_ids=[]) | Q(approver_ids__contains=[user_id])
+        to_approve = Q(waiting_on="approval", approver_ids__isnull=False) & may_decide
+        is_owners = Q(waiting_on="input") | Q(waiting_on="approval", approver_ids__isnull=True)
+        return Q(waiting_on="review"), to_approve, Q(status="waiting", owner_id=user_id) & is_owners
 
     def peek(self, obj: BackgroundTask) -> Peek:
         """Of a carrier, what its source shows; of a review, the result that is to be accepted."""

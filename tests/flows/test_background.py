@@ -14,12 +14,13 @@ from flows.models import FlowRun, RunStatus
 from flows.moves import AS_TASK, KIND
 from flows.services.background import CAN_GO
 from sessions_app.filters import Filters
-from sessions_app.kinds import IllegalMove, Moment
+from sessions_app.kinds import ANY_MEMBER, IllegalMove, Moment
 from sessions_app.queries import page
 from sessions_app.registry import get_kind
 from tasks import services as task_services
 from tasks.models import BackgroundTask
 from tests.flows.worlds import World, audit_of, lines_of, receipts_of
+from workspace.actors import Actor
 from workspace.models import Membership
 
 
@@ -252,3 +253,40 @@ def test_a_worker_takes_a_run_in_the_background_to_its_review(bench):
     bench.advance(run)
     task = carrier_of(run)
     assert (task.state, task.turn_count, task.result) == ("waiting/review", 2, "files: 2")
+
+
+def test_a_carried_checkpoint_needs_those_who_may_decide_it_and_nobody_else(world):
+    kind = get_kind("background_task")
+
+    def whom(run: FlowRun) -> set[str]:
+        task = carrier_of(run)
+        people = (world.owner, world.teammate, world.admin)
+        found = {
+            str(member.user_id)
+            for member in people
+            for condition in kind.awaits_qs(member.user_id)
+            if BackgroundTask.objects.filter(condition, pk=task.pk).exists()
+        }
+        awaits = kind.awaits(task)
+        assert found == {str(m.user_id) for m in people if str(m.user_id) in awaits or ANY_MEMBER in awaits}
+        return found
+
+    everybody = {str(member.user_id) for member in (world.owner, world.teammate, world.admin)}
+    open_to_all = world.run_that_is(RunStatus.PAUSED)
+    send(world, open_to_all)
+    assert whom(open_to_all) == everybody
+    world.name_approver(world.teammate)
+    theirs = world.run_that_is(RunStatus.PAUSED)
+    send(world, theirs)
+    assert whom(theirs) == {str(world.teammate.user_id)}
+    theirs.refresh_from_db()
+    services.approve_checkpoint(
+        tenant_id=world.tenant.pk,
+        run_id=theirs.pk,
+        actor=Actor.member(world.teammate.user),
+        seen_version=theirs.version,
+    )
+    assert whom(theirs) == set()
+    assert carrier_of(theirs).approver_ids is None
+    world.call(services.block_run, theirs, reason="MODEL_DEFAULT is not set")
+    assert whom(theirs) == {str(world.owner.user_id)}
