@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from agents.reaping import Reaper
-from agents.runtimes import Performance, Stop, StopReason, get_runtime
+from agents.runtimes import Stop, StopReason, get_runtime
 from audit.entries import EntryKind
-from tests.agents.work import make_work, watch
+from tests.agents.work import make_work, watch, watch_until
 
 SHELL = get_runtime("shell")
 #: A command with a child, a grandchild, and a pipe; each writes its number down.
@@ -46,7 +46,8 @@ django.setup()
 from agents.runtimes import Stop, get_runtime
 from audit.entries import EntryKind
 from tests.agents.work import make_work
-for delivery in get_runtime("shell").perform(make_work(Path(sys.argv[1]), sys.argv[2]), Stop()):
+work = make_work(Path(sys.argv[1]), sys.argv[2], sandbox="none")
+for delivery in get_runtime("shell").perform(work, Stop()):
     for entry in delivery.entries:
         print(entry.text, flush=True)
 """
@@ -70,19 +71,12 @@ def family(folder: Path) -> list[int]:
     return [int(line) for line in (folder / "pids").read_text().split()]
 
 
-def wait_until_ready(performance: Performance) -> None:
-    """Take what is delivered until the command says so; it may say it with the first delivery."""
-    while not any(entry.text == "ready\n" for entry in next(performance).entries):
-        pass
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> float:
-    """How long it took; fails after so many seconds."""
+def expect(condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Fails if it does not come true in time; the commands here would run for much longer."""
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < seconds
         time.sleep(0.01)
-    return time.monotonic() - began
 
 
 @pytest.mark.parametrize("body", [FAMILY, ESCAPE], ids=["family", "escape"])
@@ -90,13 +84,13 @@ def eventually(condition: Callable[[], bool], seconds: float = 10) -> float:
 def test_a_stop_ends_the_command_and_all_its_children(folder, reason, body):
     stop = Stop()
     performance = SHELL.perform(make_work(folder, body, sandbox="none"), stop)
-    wait_until_ready(performance)
+    watch_until(performance, "ready")
     assert all(map(is_there, family(folder)))
     threading.Timer(0.2, stop.set, [reason]).start()
     seen = watch(performance)
-    assert seen.seconds < 3.5
+    assert seen.seconds < 20
     assert reason in seen.outcome.error
-    assert eventually(lambda: not any(map(is_there, family(folder)))) < 1
+    expect(lambda: not any(map(is_there, family(folder))))
     kinds = [EntryKind.FILE_EDIT, EntryKind.TOOL_RESULT] if reason is StopReason.SHUTDOWN else []
     assert [entry.kind for entry in seen.entries] == kinds
 
@@ -114,23 +108,23 @@ def test_leaving_a_performance_ends_the_command(folder):
     while not (folder / "pids").exists():
         next(performance)
     performance.close()
-    assert eventually(lambda: not any(map(is_there, family(folder)))) < 1
+    expect(lambda: not any(map(is_there, family(folder))))
 
 
 def test_what_a_command_leaves_behind_ends_with_it(folder):
     seen = watch(SHELL.perform(make_work(folder, "sleep 100 & echo $! > pids", sandbox="none"), Stop()))
     assert seen.outcome.is_ok
-    assert seen.seconds < 5
-    assert eventually(lambda: not any(map(is_there, family(folder)))) < 1
+    assert seen.seconds < 50
+    expect(lambda: not any(map(is_there, family(folder))))
 
 
 def test_what_has_left_the_group_ends_with_the_command_and_nothing_else_does(folder, tmp_path):
     (other := tmp_path / "other").mkdir()
     at_work = SHELL.perform(make_work(other, FAMILY, sandbox="none"), Stop())
-    wait_until_ready(at_work)
+    watch_until(at_work, "ready")
     body = "setsid sleep 100 & echo $! > pids"
     assert watch(SHELL.perform(make_work(folder, body, sandbox="none"), Stop())).outcome.is_ok
-    assert eventually(lambda: not any(map(is_there, family(folder)))) < 1
+    expect(lambda: not any(map(is_there, family(folder))))
     assert all(map(is_there, family(other)))
     at_work.close()
 
@@ -151,7 +145,7 @@ def test_a_killed_worker_takes_its_command_with_it(folder, body):
     assert all(map(is_there, pids))
     worker.send_signal(signal.SIGKILL)
     worker.wait()
-    assert eventually(lambda: not any(map(is_there, pids))) < 1
+    expect(lambda: not any(map(is_there, pids)))
     worker.stdout.close()
 
 

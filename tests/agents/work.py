@@ -69,5 +69,11 @@ def watch(performance: Performance) -> Seen:
     return seen
 
 
+def watch_until(performance: Performance, text: str) -> None:
+    """Take deliveries until something was printed that holds this text."""
+    while not any(text in entry.text for entry in next(performance).entries):
+        pass
+
+
 def perform(runtime: Any, work: Work, stop: Stop | None = None) -> Seen:
     return watch(runtime.perform(work, stop or Stop()))
