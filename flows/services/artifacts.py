@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import mimetypes
 import os
-import stat
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 
 from django.conf import settings
 from django.core.files.base import ContentFile
@@ -25,6 +26,8 @@ from flows.moves import step_data, write_line
 __all__ = ["ArtifactTooBig", "keep_artifacts"]
 
 MOST_FILES = 200
+#: How many files a glob may lead through.
+MOST_SEEN = 200_000
 #: All files of one attempt together may have so many times what one may have.
 MOST_IN_ALL = 10
 #: No work of anybody, and never kept by a glob that is wide.
@@ -79,27 +82,57 @@ def keep_artifacts(
 
 def _find(folder: Path, patterns: Sequence[str]) -> Iterator[_Found]:
     """The regular files that the globs name, each once, by path; none through a link."""
-    paths = {path for pattern in patterns for path in _glob(folder, pattern)}
-    whole = folder.resolve()
-    for path in sorted(paths):
-        inside = path.relative_to(folder)
-        if _NEVER.intersection(inside.parts) or ".." in inside.parts:
-            continue
-        try:
-            seen = path.lstat()
-        except OSError:  # gone meanwhile
-            continue
-        if stat.S_ISREG(seen.st_mode) and path.resolve() == whole / inside:
-            yield _Found(inside.as_posix(), seen.st_size)
+    found = {one.path: one for pattern in patterns for one in _glob(folder, pattern)}
+    for path in sorted(found):
+        yield found[path]
 
 
-def _glob(folder: Path, pattern: str) -> Iterator[Path]:
-    try:
-        yield from folder.glob(pattern.strip())
-    except (ValueError, NotImplementedError) as error:
+def _glob(folder: Path, pattern: str) -> Iterator[_Found]:
+    """One walk through the folders that the glob can lead to, however many `**` it has."""
+    path = PurePosixPath(pattern.strip())
+    wanted = path.parts
+    if not wanted or path.is_absolute():
         raise ArtifactTooBig(
-            f"The glob “{pattern}” names no files: {error}. Correct it in the flow."
-        ) from error
+            f"The glob “{pattern}” names no files of the run's folder. Correct it in the flow."
+        )
+    waiting = [("", _pass_over({0}, wanted))]
+    seen = 0
+    while waiting:
+        prefix, places = waiting.pop()
+        with suppress(OSError), os.scandir(folder / prefix) as entries:
+            for entry in entries:
+                seen += 1
+                if seen > MOST_SEEN:
+                    raise ArtifactTooBig(
+                        f"The glob “{pattern}” leads through more than {MOST_SEEN:,} files. "
+                        "Narrow it in the flow."
+                    )
+                inside = f"{prefix}{entry.name}"
+                inner = _step(places, entry.name, wanted)
+                if entry.is_dir(follow_symlinks=False):
+                    if inner and entry.name not in _NEVER:
+                        waiting.append((f"{inside}/", inner))
+                elif len(wanted) in inner and entry.is_file(follow_symlinks=False):
+                    yield _Found(inside, entry.stat(follow_symlinks=False).st_size)
+
+
+def _step(places: set[int], name: str, wanted: Sequence[str]) -> set[int]:
+    """Where in the glob's parts a path may stand that goes on by this name."""
+    after: set[int] = set()
+    for place in places - {len(wanted)}:
+        if wanted[place] == "**":
+            after.add(place)
+        elif fnmatchcase(name, wanted[place]):
+            after.add(place + 1)
+    return _pass_over(after, wanted)
+
+
+def _pass_over(places: set[int], wanted: Sequence[str]) -> set[int]:
+    """These places, and those that come of letting each `**` stand for nothing more."""
+    for place, part in enumerate(wanted):
+        if part == "**" and place in places:
+            places.add(place + 1)
+    return places
 
 
 def _check_sizes(found: Sequence[_Found]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,35 @@ def test_a_worker_that_lost_its_run_keeps_nothing(world, run, folder, settings):
     assert Artifact.objects.count() == 0
     assert media(settings) == []
     assert len(keep(world, run, folder, "*", fence=claim.fence)) == 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("**/x", ["a/a/x", "a/x", "x"]),
+        ("*/x", ["a/x"]),
+        ("**/a/**", ["a/a/x", "a/x"]),
+        ("a/**/a/x", ["a/a/x"]),
+        ("./a/[!y]", ["a/x"]),
+        ("**/**/**/**/**/*/**/nothing", []),
+    ],
+)
+def test_a_glob_names_files_at_any_depth(world, run, folder, pattern, names):
+    (folder / "a" / "a").mkdir(parents=True)
+    for path in ("x", "a/x", "a/a/x"):
+        (folder / path).write_text("x")
+    assert sorted(one.name for one in keep(world, run, folder, pattern)) == names
+
+
+def test_a_glob_is_looked_for_in_one_walk(world, run, folder):
+    """Ways to read many `**` would be tried for minutes one after the other, each time from the start."""
+    deep = folder.joinpath(*["a"] * 60)
+    deep.mkdir(parents=True)
+    (deep / "x").write_text("x")
+    began = time.process_time()
+    [artifact] = keep(world, run, folder, "**/*/**/*/**/*/**/*/**/x")
+    assert artifact.name.endswith("a/x")
+    assert time.process_time() - began < 2
 
 
 def test_a_glob_that_is_none_says_so(world, run, folder):
