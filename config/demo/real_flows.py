@@ -28,9 +28,8 @@ git diff --name-only -- shop checks \
 """,
     "Run the checks": r"""
 sh tools/change.sh "$PARAM_TICKET"
-python3 -m unittest discover -s checks -p 'check_*.py' -v 2>&1 | tee checks.out
-passed=$(sed -n 's/^Ran \([0-9]*\) tests.*/\1/p' checks.out)
-rm checks.out
+python3 -m unittest discover -s checks -p 'check_*.py' -v 2>&1 | tee "$TMPDIR/checks"
+passed=$(sed -n 's/^Ran \([0-9]*\) tests.*/\1/p' "$TMPDIR/checks")
 printf '{"passed": %d}' "$passed" > "$RESULT_FILE"
 """,
     "Run the checks again and again": r"""
