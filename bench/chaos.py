@@ -64,7 +64,8 @@ class Watch:
                 del self.waiting[pk]
                 self.recoveries.append(now - killed[1])
                 self.moved_at = now
-        while open_runs < AT_ONCE and len(self.runs) < self.wanted:
+        # New runs would hide that others stand still.
+        while open_runs < AT_ONCE and len(self.runs) < self.wanted and not self.waiting:
             self.runs.append(self.ground.start(self.dice))
             open_runs, self.moved_at = open_runs + 1, now
         return open_runs > 0 and now - self.moved_at < PATIENCE_SECONDS
@@ -118,8 +119,13 @@ def kill(pids: set[int]) -> None:
 
 
 async def disturb(watch: Watch, dice: random.Random, kills: Counter[str], most: int) -> None:
+    """One to three kills in a row; the next ones come once every run that they stopped has gone on."""
+    row = 0
     while sum(kills.values()) < most:
-        await asyncio.sleep(dice.uniform(1.0, 8.0))
+        await asyncio.sleep(dice.uniform(0.5, 4.0))
+        if row == 0 and watch.waiting:
+            continue
+        row = row - 1 if row else dice.randrange(3)
         kind = dice.choice(["child", "parent", "all"])
         victims, holders = choose_victims(dice, kind)
         if victims:

@@ -66,7 +66,7 @@ class Ground:
         return cls(folder, tenant, owner, flow)
 
     def start(self, dice: random.Random) -> FlowRun:
-        """A run whose steps take 0.4 to 2.4 seconds each."""
+        """A run whose steps take 0.6 to 4 seconds each."""
         return start_run(
             tenant_id=self.tenant.pk,
             flow_id=self.flow.pk,
@@ -74,7 +74,7 @@ class Ground:
             actor=SYSTEM,
             parameters={
                 "ledger": str(self.folder / uuid.uuid4().hex),
-                "pause": round(dice.uniform(0.02, 0.12), 3),
+                "pause": round(dice.uniform(0.03, 0.2), 3),
             },
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -21,7 +22,7 @@ from tests.config.processes import eventually, is_alive
 from tests.factories.agents import ProfileFactory
 from tests.flows.doings import Bench
 from tests.flows.worlds import lines_of, picture_of, steps_of
-from tests.intake.workers import forget_jobs, run_worker
+from tests.intake.workers import forget_jobs, run_worker, start_worker
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
@@ -138,15 +139,19 @@ def test_a_worker_that_is_shut_down_hands_its_run_over_at_once(bench, work_dir, 
 
 
 def test_nothing_of_a_worker_outlives_it(bench, work_dir):
-    """Idle children would wait for ever, and hold the pipe by which its death is noticed."""
-    with run_worker(work_dir / "worker.log", queues="runs") as worker:
-        tasks = Path(f"/proc/{worker.process.pid}/task")
-        children = eventually(
-            lambda: [int(pid) for path in tasks.glob("*/children") for pid in path.read_text().split()]
-        )
-        worker.process.kill()
-        worker.process.wait(timeout=20)
+    """Children that have just begun would wait for ever, and hold the pipe by which its death is noticed."""
+    worker = start_worker(work_dir / "worker.log", queues="runs", at_once=4)
+    tasks = Path(f"/proc/{worker.process.pid}/task")
+    children = eventually(
+        lambda: [int(pid) for path in tasks.glob("*/children") for pid in path.read_text().split()]
+    )
+    worker.process.kill()
+    worker.process.wait(timeout=20)
+    try:
         eventually(lambda: not any(map(is_alive, children)), seconds=10)
+    finally:
+        for child in filter(is_alive, children):
+            os.kill(child, signal.SIGKILL)
 
 
 def test_a_cancel_ends_a_long_command_with_its_children_within_seconds(bench, tmp_path):

@@ -46,15 +46,13 @@ def environment() -> dict[str, str]:
     }
 
 
-@contextmanager
-def run_worker(log: Path, *, level: str = "WARNING", queues: str = "intake,default") -> Iterator[Worker]:
-    """A worker of these queues that takes one job at a time; it is killed when the block ends."""
-    signs = [f"heartbeat:worker:{queue}" for queue in queues.split(",")]
+def start_worker(log: Path, *, level: str = "WARNING", queues: str, at_once: int = 1) -> Worker:
+    """A worker of these queues that takes so many jobs at once; it is not up yet."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "celery", "--quiet", "--skip-checks", "--app", "config.worker"),
-                *("worker", "--queues", queues, "--concurrency", "1", "--loglevel", level),
+                *("worker", "--queues", queues, "--concurrency", str(at_once), "--loglevel", level),
                 *("--without-gossip", "--without-mingle", "--hostname", "kept-apart@%h"),
             ],
             cwd=BASE_DIR,
@@ -64,12 +62,19 @@ def run_worker(log: Path, *, level: str = "WARNING", queues: str = "intake,defau
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    worker = Worker(process)
+    return Worker(process)
+
+
+@contextmanager
+def run_worker(log: Path, *, level: str = "WARNING", queues: str = "intake,default") -> Iterator[Worker]:
+    """A worker of these queues that takes one job at a time; it is killed when the block ends."""
+    signs = [f"heartbeat:worker:{queue}" for queue in queues.split(",")]
+    worker = start_worker(log, level=level, queues=queues)
     try:
         eventually(lambda: client().get(signs[0]), seconds=READY_SECONDS)
         yield worker
     finally:
-        if process.poll() is None:
+        if worker.process.poll() is None:
             worker.kill()
         client().delete(*signs)
 
