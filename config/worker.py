@@ -13,6 +13,7 @@ from typing import Any
 
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.signals import celeryd_after_setup, worker_process_init, worker_ready
+from kombu.transport.redis import Channel
 
 from agents.shutdown import begin_shutdown
 from config.celery import app
@@ -26,6 +27,11 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 
 #: This module is loaded before there are children.
 WORKER_PID = os.getpid()
+
+# When the broker is lost, Kombu hands messages of jobs at work back through the connection that it has just
+# dropped, and fails with an AttributeError: the worker would take nothing more and end with its longest job.
+# Nothing is lost without that: the database knows what there is to do, and the clock finds it there.
+Channel.do_restore = False
 
 app.steps["consumer"].add(WorkerHeartbeat)
 
