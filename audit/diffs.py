@@ -9,7 +9,7 @@ from itertools import islice
 
 __all__ = ["DiffLine", "Hunk", "hunks_of"]
 
-HEADER = re.compile(r"^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
+HEADER = re.compile(r"^@@ -([0-9]{1,9})(?:,[0-9]+)? \+([0-9]{1,9})(?:,[0-9]+)? @@")
 #: difflib is quadratic at worst: texts beyond this are compared by their patch or not at all.
 MAX_COMPARED = 400_000
 

@@ -188,7 +188,7 @@ def _read_seq(given: Mapping[str, str], name: str) -> int | None:
     text = given.get(name, "")
     if not text:
         return None
-    if not text.isascii() or not text.isdigit() or int(text) > 2**31 - 1:
+    if not (text.isascii() and text.isdigit() and len(text) <= 10) or int(text) > 2**31 - 1:
         raise BadWindow(name, f"{text[:40]!r} is not the number of an entry")
     return int(text)
 

@@ -145,7 +145,8 @@ def send_artifact(artifact: Artifact) -> HttpResponse:
         if artifact.file
         else HttpResponse(artifact.text, content_type=OPAQUE)
     )
-    name = PurePosixPath(artifact.name).name or "artifact"
+    # A line break at a name's end would pass for a part of the header.
+    name = PurePosixPath(artifact.name).name.strip() or "artifact"
     content.headers["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     return content
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -19,7 +19,7 @@ from flows.checkpoint_forms import ArgumentsForm
 from flows.models import FlowRun, RunStatus
 from flows.moves import KIND, find_current_step
 from flows.peeking import peek_at_checkpoint
-from sessions_app.kinds import IllegalMove, StaleVersion
+from sessions_app.kinds import IllegalMove, StaleVersion, read_version
 from sessions_app.registry import get_kind
 from workspace.access import MemberRequest, for_members
 from workspace.actors import Actor
@@ -42,8 +42,8 @@ def checkpoint_edit(request: MemberRequest, run_id: uuid.UUID) -> HttpResponse:
         return _back(request, run, "This run waits at no checkpoint: nothing was changed.")
     step = find_current_step(run)
     form = ArgumentsForm(step.parameters, request.POST if request.method == "POST" else None)
-    if form.is_valid():
-        return _approve(request, run, form)
+    if form.is_valid() and (answer := _approve(request, run, form)) is not None:
+        return answer
     peek = peek_at_checkpoint(run)
     context = {
         "run": run,
@@ -58,9 +58,10 @@ def checkpoint_edit(request: MemberRequest, run_id: uuid.UUID) -> HttpResponse:
     return render(request, "flows/checkpoint_edit.html", context, status=422 if form.is_bound else 200)
 
 
-def _approve(request: MemberRequest, run: FlowRun, form: ArgumentsForm) -> HttpResponse:
-    version = request.POST.get("version", "")
-    seen_version = int(version) if version.isascii() and version.isdigit() else NO_VERSION
+def _approve(request: MemberRequest, run: FlowRun, form: ArgumentsForm) -> HttpResponse | None:
+    """None with what is wrong in the form."""
+    version = read_version(request.POST.get("version", ""))
+    seen_version = NO_VERSION if version is None else version
     try:
         services.approve_checkpoint(
             tenant_id=run.tenant_id,
@@ -73,6 +74,10 @@ def _approve(request: MemberRequest, run: FlowRun, form: ArgumentsForm) -> HttpR
         )
     except (IllegalMove, StaleVersion) as refused:
         return _back(request, run, decision_on(run.tenant_id, (KIND, run.pk), seen_version) or str(refused))
+    except ValidationError as refused:
+        for text in refused.messages:
+            form.add_error(None, text)
+        return None
     messages.success(request, "Approved as it was entered: the run goes on.")
     return HttpResponseRedirect(_url(request, run))
 

@@ -116,5 +116,13 @@ def read_values(parameters: Iterable[ParameterDesign], given: Mapping[str, JSON]
 def is_of_type(value: JSON, type_name: str) -> bool:
     """Whether a JSON value is of a parameter's type; Python's bool is an int, ours is no number."""
     if type_name == "number":
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value)
     return isinstance(value, bool if type_name == "boolean" else str)
+
+
+def _is_finite(value: float) -> bool:
+    """A whole number past what JSON's readers hold is none that counts as finite."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False

@@ -32,7 +32,7 @@ NONE = [("", "-")]
 EMPTY_TEXT = '""'
 MOST_ROWS = 200
 #: A value that is an expression, as people write it; YAML would take its braces for its own.
-BARE_EXPRESSION = re.compile(r"^(\s*[\w-]+:\s*|\s*-\s+)(\{\{.*\}\}.*?)\s*$", re.MULTILINE)
+BARE_EXPRESSION = re.compile(r"^([ \t]*(?:[\w-]+:[ \t]*|-[ \t]+))(\{\{.*\}\}.*)$", re.MULTILINE)
 
 type Choices = Sequence[tuple[str, str]]
 
@@ -119,7 +119,7 @@ class StepForm(forms.Form):
         if not text.strip():
             return {}
         quoted = BARE_EXPRESSION.sub(
-            lambda found: found[1] + json.dumps(found[2]), text.replace("\r\n", "\n")
+            lambda found: found[1] + json.dumps(found[2].rstrip()), text.replace("\r\n", "\n")
         )
         try:
             value = read_yaml(quoted).value
@@ -187,7 +187,7 @@ class DesignForm:
         for name, make in (("parameters", form._parameter), ("steps", form._step)):
             rows = [_values(row) for row in getattr(self, name)]
             if name == kind:
-                _rearrange(rows, verb, int(place) if place.isdigit() else -1)
+                _rearrange(rows, verb, _read_number(place, -1))
             setattr(form, name, [make(number, None, row) for number, row in enumerate(rows)])
         return form
 
@@ -264,8 +264,11 @@ def _choices(model: Any, tenant_id: uuid.UUID, **narrow: Any) -> Choices:
 
 
 def _places(data: QueryDict, kind: str) -> Iterator[int]:
-    count = data.get(f"{kind}-count", "0")
-    yield from range(min(int(count), MOST_ROWS) if count.isdecimal() else 0)
+    yield from range(min(_read_number(data.get(f"{kind}-count", ""), 0), MOST_ROWS))
+
+
+def _read_number(text: str, default: int) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else default
 
 
 def _values(form: forms.Form) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from flows.design import FlowDesign
 from flows.design_forms import DesignForm
 from flows.flow_views import find_flow
 from flows.models import Flow
-from sessions_app.kinds import StaleVersion
+from sessions_app.kinds import StaleVersion, read_version
 from workspace.access import MemberRequest, for_members
 from workspace.actors import Actor
 
@@ -75,7 +75,7 @@ def _save(request: MemberRequest, form: DesignForm, design: FlowDesign, flow: Fl
     actor, tenant_id = Actor.member(request.user), request.seat.tenant.pk
     if flow is None:
         return services.create_flow(tenant_id=tenant_id, actor=actor, design=design)
-    seen = int(form.version) if form.version.isdecimal() else 0
+    seen = read_version(form.version) or 0
     return services.update_flow(
         tenant_id=tenant_id, flow_id=flow.pk, actor=actor, design=design, seen_version=seen
     )

@@ -56,7 +56,9 @@ def explain(cron: str) -> str:
 
 def _times(cron: str, time_zone: str, after: datetime) -> Iterator[datetime]:
     for moment in CronSim(cron, after.astimezone(ZoneInfo(time_zone))):
-        yield moment.astimezone(UTC)
+        # In the second of two equal hours it begins with what the first one had.
+        if moment > after:
+            yield moment.astimezone(UTC)
 
 
 def _while_not_after(times: Iterator[datetime], until: datetime) -> Iterator[datetime]:

@@ -233,12 +233,14 @@ def _tell_of_delay(trigger: FlowTrigger, run: FlowRun, due_at: datetime, now: da
 
 
 def _find_problem(trigger: FlowTrigger) -> str:
-    """Why nothing can be started in the name of its owner; "" if it can."""
+    """Why nothing can be started of its flow, in the name of its owner; "" if it can."""
     member = Membership.objects.for_tenant(trigger.tenant_id).filter(user_id=trigger.owner_id).first()
     if member is None or not trigger.owner.is_active:
         return f"Its owner, {trigger.owner.display_name}, is no member any more: make a new one."
     if not member.can_run:
         return f"Its owner, {trigger.owner.display_name}, may not run things any more."
+    if trigger.flow.archived_at is not None:
+        return f"Its flow, “{trigger.flow.name}”, is archived: restore it first."
     return ""
 
 

@@ -27,6 +27,7 @@ from sessions_app.kinds import (
     SessionRow,
     StaleVersion,
     Tone,
+    read_version,
 )
 from sessions_app.registry import get_kind
 from workspace.access import MemberRequest, for_members
@@ -79,8 +80,8 @@ def session_action(request: MemberRequest, kind: str, session_id: uuid.UUID) -> 
     """
     session_kind = _find_kind(kind)
     obj = _find_session(session_kind, request, session_id)
-    version = request.POST.get("version", "")
-    if not version.isascii() or not version.isdigit():
+    version = read_version(request.POST.get("version", ""))
+    if version is None:
         problem = {"parameter": "version", "message": "not the number of a version"}
         return render(request, "400.html", {"problem": problem}, status=400)
     notice = perform_action(
@@ -88,7 +89,7 @@ def session_action(request: MemberRequest, kind: str, session_id: uuid.UUID) -> 
         session_kind,
         obj,
         name=request.POST.get("action", ""),
-        version=int(version),
+        version=version,
         content_hash=request.POST.get("content_hash", ""),
     )
     obj = _find_session(session_kind, request, session_id)

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 
 from sessions_app.acting import Notice, perform_action
 from sessions_app.hydration import SessionKey, present_rows
-from sessions_app.kinds import Action, Moment, Peek, SessionRow, Tone
+from sessions_app.kinds import Action, Moment, Peek, SessionRow, Tone, read_version
 from sessions_app.registry import all_kinds, get_kind
 from workspace.access import MemberRequest, for_members
 
@@ -220,8 +220,8 @@ def _perform(
 def _perform_one(request: MemberRequest, key: SessionKey, obj: Any, name: str) -> Notice:
     kind = get_kind(key[0])
     text = f"{key[0]}:{key[1]}"
-    version = request.POST.get(f"version:{text}", "")
-    if not version.isascii() or not version.isdigit():
+    version = read_version(request.POST.get(f"version:{text}", ""))
+    if version is None:
         return Notice(Tone.ATTENTION, "Not done: the page did not say what you saw of it.")
     try:
         return perform_action(
@@ -229,7 +229,7 @@ def _perform_one(request: MemberRequest, key: SessionKey, obj: Any, name: str) -
             kind,
             obj,
             name=name,
-            version=int(version),
+            version=version,
             content_hash=request.POST.get(f"hash:{text}", ""),
         )
     except PermissionDenied:

@@ -44,6 +44,7 @@ __all__ = [
     "Tone",
     "open_field",
     "read_evidence",
+    "read_version",
     "session_indexes",
     "write_evidence",
 ]
@@ -54,6 +55,9 @@ ANY_MEMBER = "members"
 
 #: Stands in an address for the key of its session until that is known.
 NO_KEY = str(uuid.UUID(int=0))
+
+#: Digits of the largest version that a row can have.
+LONGEST_VERSION = 10
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -113,6 +117,12 @@ class StaleVersion(Exception):
             f"{subject} has changed since you looked (version {seen}, now {current}): it is {status} now. "
             "Look again, then decide."
         )
+
+
+def read_version(text: str) -> int | None:
+    """The version that a form was made from; None for what is none, such as a number past all that are."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= LONGEST_VERSION
+    return int(text) if is_number else None
 
 
 @dataclass(frozen=True, slots=True)

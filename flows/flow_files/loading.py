@@ -117,9 +117,12 @@ def _clean_name(tenant_id: uuid.UUID, name: str) -> str:
 
 def _check_skills(file: FlowFile, tenant_id: uuid.UUID, stored: Mapping[str, Skill]) -> None:
     used = {step.skill.lower() for step in file.steps}
-    for name, given in file.skills.items():
+    names = [name.lower() for name in file.skills]
+    for place, (name, given) in enumerate(file.skills.items()):
         if name.lower() not in used:
             file.refuse(("skills", name), "no step uses this skill")
+        if name.lower() in names[:place]:
+            file.refuse(("skills", name), "a skill of this name stands in the file already")
         skill = Skill(
             tenant_id=tenant_id,
             name=name,

@@ -77,8 +77,9 @@ def _owners(file: FlowFile, tenant_id: uuid.UUID) -> dict[str, uuid.UUID]:
     if not file.triggers:
         return {}
     members = Membership.objects.for_tenant(tenant_id).select_related("user")
+    # Compared here: what stands in a file may be no text that the database takes.
     wanted = {trigger.owner for trigger in file.triggers}
-    return {m.user.email: m.user_id for m in members.filter(user__email__in=wanted) if m.can_run}
+    return {m.user.email: m.user_id for m in members if m.can_run and m.user.email in wanted}
 
 
 def _identity(row: FlowTrigger) -> tuple[Any, ...]:

@@ -71,7 +71,7 @@ def approve_checkpoint(
     now = now or timezone.now()
     decision = _begin_decision(tenant_id, run_id, actor, "approve", seen_version, seen_hash)
     run, step = decision.run, decision.step
-    edits = _find_edits(step, redact_value(tenant_id=tenant_id, value=dict(arguments or {})))
+    edits = _find_edits(step, _clean(tenant_id, arguments or {}))
     outcome = Outcome.EDITED if edits else Outcome.APPROVED
     if edits:
         decision = replace(decision, seen={**decision.seen, "edits": dict(edits)})
@@ -83,6 +83,13 @@ def approve_checkpoint(
     _move(decision, "approve", actor, now, seq, f"{actor.name} {verb} step {step.position} “{step.name}”.")
     wake(run)
     return run
+
+
+def _clean(tenant_id: uuid.UUID, arguments: Mapping[str, JSON]) -> dict[str, JSON]:
+    clean = redact_value(tenant_id=tenant_id, value=dict(arguments))
+    if not isinstance(clean, dict):
+        raise ValidationError({"arguments": "they are nested too deeply to be searched for credentials"})
+    return clean
 
 
 def _find_edits(step: StepRun, arguments: Mapping[str, JSON]) -> dict[str, list[JSON]]:

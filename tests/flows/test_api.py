@@ -82,6 +82,7 @@ def test_a_run_is_started_as_the_tokens_member(caller, world) -> None:
             {"parameters": {"environment": 3, "retries": "x"}},
             ["parameters.environment", "parameters.retries"],
         ),
+        ({"parameters": {"environment": "a", "retries": 10**400}}, ["parameters.retries"]),
         ({"parameters": {"environment": "a", "colour": "b"}}, ["parameters.colour"]),
         ({"plan": "nowhere", "initiative": "none"}, ["initiative", "plan"]),
         ({"mode": "sometimes"}, ["mode"]),
@@ -288,3 +289,14 @@ def test_what_breaks_is_a_problem_without_its_reason(caller, world, monkeypatch,
     assert answer.status_code == 500
     assert "zero" not in answer.content.decode()
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_arguments_that_are_nested_too_deeply_are_refused(caller, world) -> None:
+    run = world.run_that_is(RunStatus.PAUSED)
+    deep: list[object] = []
+    for _ in range(300):
+        deep = [deep]
+    answer = caller.post(f"/runs/{run.pk}/approve", decision_on(run, arguments={"target": deep}))
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "arguments")
+    run.refresh_from_db()
+    assert run.status == RunStatus.PAUSED

@@ -110,3 +110,17 @@ def test_what_only_calls_itself_an_image_is_not_shown(world, client, run, conten
 def test_an_empty_file_says_that_it_is_empty(world, client, run):
     artifact = keep(run, "empty.txt", b"", media_type="text/plain")
     assert "The file is empty." in ask(world, client, artifact, "preview/").content.decode()
+
+
+def test_a_line_break_at_the_end_of_a_name_is_no_part_of_the_header(world, client, run):
+    artifact = keep(run, "out/log.txt\n", b"x", media_type="text/plain")
+    answer = ask(world, client, artifact)
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="log.txt"'
+
+
+def test_a_diff_with_line_numbers_past_all_files_is_shown_without_them(world, client, run):
+    text = f"--- a\n+++ b\n@@ -{'9' * 5000} +1 @@\n+added here\n"
+    artifact = keep(run, "odd.diff", text.encode(), media_type="text/x-diff")
+    page = ask(world, client, artifact, "preview/")
+    assert page.status_code == 200
+    assert "added here" in page.content.decode()

@@ -135,6 +135,7 @@ def test_the_runs_page_shows_before_and_after(world, asked, client):
         ({"count": "NaN"}, "NaN is no JSON"),
         ({"count": "[1e999]"}, "1e999 is too large"),
         ({"flags": "[" * 100_000}, "nested too deeply"),
+        ({"flags": "[" * 300 + "]" * 300}, "nested too deeply"),
         ({"branch": "main"}, "this step has no parameter “branch”"),
     ],
 )
@@ -148,7 +149,9 @@ def test_what_is_wrong_is_said_at_its_field_and_what_was_typed_stays(world, aske
     assert picture_of(asked) == before
 
 
-@pytest.mark.parametrize("stale", [{"version": 1}, {"content_hash": "0" * 64}, {"version": "x"}])
+@pytest.mark.parametrize(
+    "stale", [{"version": 1}, {"content_hash": "0" * 64}, {"version": "x"}, {"version": "9" * 5000}]
+)
 def test_an_approval_from_a_page_that_is_out_of_date_is_refused_with_words(world, asked, stale):
     answer = enter(world.owner, asked, arguments={"target": "docs"}, **stale)
     assert answer.status_code == 302

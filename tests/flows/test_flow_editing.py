@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from html import unescape
 from html.parser import HTMLParser
 from typing import Any
@@ -235,3 +236,24 @@ def test_the_form_costs_the_same_queries_for_more_steps(world, django_assert_max
     with django_assert_max_num_queries(60) as many:
         editor.press("add-steps")
     assert len(few) == len(many)
+
+
+@pytest.mark.parametrize("button", ["up-steps-²", "remove-steps-" + "9" * 5000])
+def test_a_button_of_a_row_that_there_is_not_changes_nothing(world, button):
+    editor = Editor(world, world.flow)
+    before = editor.fields
+    assert editor.press(button).response.status_code == 200
+    assert {**editor.fields, "csrfmiddlewaretoken": ""} == {**before, "csrfmiddlewaretoken": ""}
+
+
+def test_a_version_or_a_count_past_all_numbers_is_refused_like_any_that_is_wrong(world):
+    assert Editor(world, world.flow).press("save", version="9" * 5000).response.status_code == 409
+    assert Editor(world, world.flow).press("save", **{"steps-count": "9" * 5000}).response.status_code == 422
+
+
+@pytest.mark.parametrize("text", ["\n" * 40_000 + "!", "a: {{}}" + " " * 60_000 + "x"])
+def test_parameters_of_many_blanks_are_read_in_a_moment(world, text):
+    editor = Editor(world, world.flow)
+    began = time.process_time()
+    editor.press("save", **{"steps-0-parameters": text})
+    assert time.process_time() - began < 5

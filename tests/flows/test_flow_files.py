@@ -315,3 +315,20 @@ def test_schedules_that_do_not_hold_are_refused_with_the_rest(world):
         ["12", "triggers[1].parameters.tarmac"],
         ["13", "triggers[2]"],
     ]
+
+
+def test_two_skills_of_one_name_are_refused_in_whatever_case(world):
+    text = SMALL + "  build: {runtime: shell, body: make all}\n"
+    assert refusals(world, text) == ["10: skills.build: a skill of this name stands in the file already"]
+
+
+@pytest.mark.parametrize("owner", [r"a\0b", r"\ud800"])
+def test_an_owner_that_is_no_text_of_the_database_is_refused_like_any_stranger(world, owner):
+    text = f'{SMALL}triggers: [{{cron: "0 9 * * *", owner: "{owner}", parameters: {{target: a}}}}]\n'
+    [said] = refusals(world, text)
+    assert "is no member of this workspace" in said
+
+
+def test_a_default_past_what_numbers_hold_is_refused(world):
+    text = SMALL.replace("{required: true}", f"{{type: number, default: {2**1024 - 1}}}")
+    assert refusals(world, text) == ["3: parameters.target.default: the default of “target” must be a number"]

@@ -86,3 +86,10 @@ def test_the_card_of_a_checkpoint_shows_the_diff_so_far_and_is_bound_to_it(world
         tenant_id=world.tenant.pk, run_id=run.pk, actor=world.actor, seen_version=paused.version
     )
     assert "Approved" in page_of(world, run, client).partition('id="receipts"')[2]
+
+
+def test_a_place_in_the_transcript_past_all_numbers_is_a_bad_request(world, client):
+    run = world.run_that_is(RunStatus.RUNNING)
+    client.force_login(world.owner.user)
+    answer = client.get(f"/w/{world.tenant.slug}/flow-runs/{run.pk}/", {"at": "9" * 5000})
+    assert answer.status_code == 400

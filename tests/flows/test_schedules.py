@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -73,3 +73,18 @@ def test_times_that_passed_are_counted_up_to_a_limit():
 
 def test_it_is_read_in_words():
     assert explain("0 9 * * 1-5") == "At 09:00 on Monday through Friday"
+
+
+@pytest.mark.parametrize(
+    ("cron", "zone", "day"),
+    [
+        ("30 2 * * *", BERLIN, "2026-10-25"),
+        ("45 1 * * *", "America/New_York", "2026-11-01"),
+        ("45 1 * * *", "Australia/Lord_Howe", "2026-04-04"),
+    ],
+)
+def test_a_time_is_after_the_instant_also_in_the_second_of_two_equal_hours(cron, zone, day):
+    times = next_times(cron, zone, at(f"{day}T00:00") - timedelta(days=1), 4)
+    for minutes in range(0, 24 * 60, 3):
+        instant = at(f"{day}T00:00") + timedelta(minutes=minutes)
+        assert next_times(cron, zone, instant) == [next(time for time in times if time > instant)]

@@ -250,3 +250,20 @@ def test_the_job_starts_what_is_due_by_the_clock(world):
     assert fresh(trigger).last_run is not None
     assert fresh(trigger).next_at > timezone.now()
     assert FlowRun.objects.get().status == RunStatus.PENDING
+
+
+def test_a_time_that_is_taken_up_in_the_second_of_two_equal_hours_starts_one_run(world):
+    before = datetime(2026, 10, 24, 12, 0, tzinfo=UTC)
+    schedule(world, cron="30 2 * * *", time_zone="Europe/Berlin", now=before)
+    late = datetime(2026, 10, 25, 1, 5, tzinfo=UTC)
+    assert len(start_due(late)) == 1
+    assert start_due(late + timedelta(minutes=1)) == []
+
+
+def test_a_trigger_of_an_archived_flow_is_not_resumed(world):
+    trigger = schedule(world)
+    triggers.pause_trigger(tenant_id=world.tenant.pk, trigger_id=trigger.pk, actor=world.actor)
+    services.archive_flow(tenant_id=world.tenant.pk, flow_id=world.flow.pk, actor=world.actor)
+    with pytest.raises(ValidationError, match="is archived"):
+        triggers.resume_trigger(tenant_id=world.tenant.pk, trigger_id=trigger.pk, actor=world.actor)
+    assert fresh(trigger).paused_at is not None

@@ -207,3 +207,7 @@ def test_the_peek_costs_the_same_however_long_the_transcript_is(world, django_as
             client.get(url_of(chat, "chat", "peek"), headers=IN_PLACE)
         costs.append(len(asked))
     assert costs[0] == costs[1]
+
+
+def test_a_version_past_all_numbers_is_a_bad_request(world, paused):
+    assert act(world.owner, paused, "flow_run", "approve", version="9" * 5000).status_code == 400

@@ -218,3 +218,10 @@ def test_a_viewers_list_has_no_bar(world):
     lists = f"/w/{world.tenant.slug}/sessions/"
     assert 'id="bulk"' in client_of(world.teammate).get(lists).content.decode()
     assert 'id="bulk"' not in client_of(world.viewer).get(lists).content.decode()
+
+
+def test_a_version_past_all_numbers_is_skipped_like_any_that_is_wrong(world):
+    run = pause(world)
+    answer = decide(world.owner, world, "approve", run, **{f"version:{key_of(run)}": "9" * 5000})
+    assert answer.status_code == 409
+    assert "did not say what you saw" in answer.content.decode()
