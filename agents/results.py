@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 from audit.entries import JSON
+from audit.redaction import is_too_deep
 
 __all__ = ["read_json", "read_result"]
 
@@ -41,6 +42,8 @@ def read_json(text: str | bytes) -> JSON:
         value: JSON = json.loads(text, parse_constant=_refuse, parse_float=_read_float)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    if is_too_deep(value):
+        raise ValueError("it is nested too deeply")
     return value
 
 

@@ -44,7 +44,7 @@ from flows.deciding import (
     decide,
     decide_after_failure,
 )
-from flows.leases import KIND, Claim, LeaseLost, claim_run, keep, make_holder, release
+from flows.leases import KIND, Claim, LeaseLost, claim_run, keep, make_holder, park, release
 from flows.models import FlowRun, StepRun
 from flows.performing import (
     Assignment,
@@ -63,6 +63,8 @@ __all__ = ["advance", "take_up"]
 
 logger = logging.getLogger(__name__)
 
+#: A worker that has longer than this to wait for the next attempt lets go of the run meanwhile.
+LONGEST_WAIT_SECONDS = 5.0
 ENGINE = Actor(ActorKind.SYSTEM, "engine")
 #: A run lasts longer than what is known of secrets may be old.
 REDACTOR_SECONDS = 2.0
@@ -152,7 +154,11 @@ class _Worker:
             case TakeUp():
                 self._start(run, step, steps, None)
             case Wait(until):
-                self.stop.wait((until - timezone.now()).total_seconds())
+                seconds = (until - timezone.now()).total_seconds()
+                if seconds > LONGEST_WAIT_SECONDS:
+                    park(self.claim, until)
+                    return False
+                self.stop.wait(seconds)
             case Begin():
                 services.begin_run(**self._as_engine())
             case Skip(reason):

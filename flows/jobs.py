@@ -15,8 +15,12 @@ __all__ = ["advance", "start_due_triggers", "take_up_lost_runs"]
 
 @shared_task(name="flows.jobs.advance")  # type: ignore[untyped-decorator]
 def advance(run_id: str) -> None:
-    """Work on a run until it rests. A message that comes twice finds nothing to claim."""
-    take_up(uuid.UUID(run_id))
+    """Work on a run until it rests. A message that comes twice finds nothing to claim.
+
+    Where the queue never empties, the sweep's own message would expire in it: so who has done a run looks.
+    """
+    if take_up(uuid.UUID(run_id)):
+        wake_lost_runs()
 
 
 @shared_task(name="flows.jobs.take_up_lost_runs")  # type: ignore[untyped-decorator]

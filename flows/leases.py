@@ -15,9 +15,9 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from django.db import DatabaseError, connection, transaction
+from django.db import Error, connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -35,6 +35,7 @@ __all__ = [
     "claim_run",
     "keep",
     "make_holder",
+    "park",
     "release",
     "renew",
 ]
@@ -49,6 +50,8 @@ RENEW_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 #: A worker that cannot reach the database gives its run up before another one can claim it.
 GIVE_UP_SECONDS = LEASE.total_seconds() - 2 * LOOK_SECONDS
+#: Who holds a run that waits for its next attempt, as people read it.
+PARKED = "nobody: it waits to try again"
 AT_WORK = frozenset({RunStatus.PENDING, RunStatus.RUNNING})
 
 
@@ -102,6 +105,11 @@ def release(claim: Claim) -> None:
     _mine(claim).update(lease_holder="", lease_expires_at=None)
 
 
+def park(claim: Claim, until: datetime) -> None:
+    """Let go of a run that has nothing to do before `until`: nobody gets it earlier, any worker does then."""
+    _mine(claim).update(fence=F("fence") + 1, lease_holder=PARKED, lease_expires_at=until)
+
+
 def check_fence(run: FlowRun, fence: int | None) -> None:
     """Raise `LeaseLost` unless a locked run is still at work under this fence; None is no worker's write."""
     if fence is not None and (run.fence != fence or run.status not in AT_WORK):
@@ -140,7 +148,7 @@ def _watch(claim: Claim, stop: Stop, done: threading.Event) -> None:
                 else:
                     reason = None if renew(claim) else _look(claim) or StopReason.LEASE_LOST
                     held_at = held_at if reason else asked_at
-            except DatabaseError as error:
+            except Error as error:
                 logger.warning("the lease of run %s was not renewed: %s", claim.run_id, error)
                 connection.close()
                 reason = StopReason.LEASE_LOST if asked_at - held_at > GIVE_UP_SECONDS else None

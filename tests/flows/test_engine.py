@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,9 @@ from agents.runtimes import Outcome, Performance, Stop, StopReason, Work
 from audit.imports import Delivery
 from flows import services
 from flows.design import ParameterDesign
+from flows.leases import claim_run
 from flows.models import Artifact, FlowRun, StepRun
+from flows.waking import wake_lost_runs
 from tests.factories.agents import ProfileFactory
 from tests.flows.doings import break_down, fail, say
 from tests.flows.worlds import lines_of, receipts_of, steps_of
@@ -81,18 +84,35 @@ def test_a_retry_waits_its_time(bench):
     assert lines_with(run, "step_retry") == ["Attempt 2 of “s1” begins in 1 s"]
 
 
-def test_a_wait_ends_when_the_work_is_to_stop(bench):
+def test_a_short_wait_ends_when_the_work_is_to_stop(bench):
     stop = Stop()
 
-    def fail_and_stop(work: Work, stop: Stop) -> Performance:
+    def fail_before_the_end(work: Work, stop: Stop) -> Performance:
         yield say(work, "x")
+        threading.Timer(0.2, stop.set, [StopReason.SHUTDOWN]).start()
         return Outcome(error="no")
 
-    bench.runtime.doings = {"bad": fail_and_stop}
+    bench.runtime.doings = {"bad": fail_before_the_end}
+    run = bench.start({"body": "bad", "on_failure": "retry", "max_retries": 1, "backoff_seconds": 4})
+    assert bench.advance(run, stop).status == "running"
+    assert stop.is_set()
+    assert steps_of(run) == [(1, 1, "failed"), (1, 2, "pending")]
+
+
+def test_a_run_that_waits_long_for_its_next_attempt_holds_no_worker_and_is_not_called_lost(bench):
+    bench.runtime.doings = {"bad": fail}
     run = bench.start({"body": "bad", "on_failure": "retry", "max_retries": 1, "backoff_seconds": 60})
-    StepRun.objects.filter(run=run).update(due_at=timezone.now() + timedelta(seconds=60))
-    stop.set(StopReason.SHUTDOWN)
-    assert bench.advance(run, stop).status == "pending"
+    waiting = bench.advance(run)
+    assert bench.runtime.keys == ["step:1:1"]
+    assert (waiting.status, waiting.lease_holder) == ("running", "nobody: it waits to try again")
+    assert timedelta(seconds=50) < waiting.lease_expires_at - timezone.now() < timedelta(seconds=61)
+    assert claim_run(run.pk, "too early") is None
+    assert wake_lost_runs() == 0
+    past = timezone.now() - timedelta(seconds=1)
+    FlowRun.objects.filter(pk=run.pk).update(lease_expires_at=past)
+    StepRun.objects.filter(run=run, attempt=2).update(due_at=past)
+    assert bench.advance(run).status == "failed"
+    assert bench.runtime.keys == ["step:1:1", "step:1:2"]
 
 
 def test_a_step_that_may_fail_is_passed_over_even_as_the_last(bench):
