@@ -120,7 +120,11 @@ function follow(list, fresh) {
   const isNear = list.getBoundingClientRect().bottom - innerHeight < NEAR_PX;
   const known = new Set(entries(list).map((entry) => entry.id));
   const later = document.importNode(fresh, true);
-  keepEarlier(list, later);
+  if (!keepEarlier(list, later) && !isNear) {
+    list.dataset.newer = "true"; // too much has come at once: it has become an earlier window, which stays
+    follow(list, fresh);
+    return;
+  }
   const count = entries(later).filter((entry) => !known.has(entry.id)).length;
   if (!isNear) for (const entry of entries(later)) entry.removeAttribute("data-target");
   morph(list, later);
@@ -129,16 +133,20 @@ function follow(list, fresh) {
   else offer(`${count} new ${count === 1 ? "entry" : "entries"}`);
 }
 
-// What stands on the page already is not taken from under the reader because the window has moved on.
+// What stands on the page already is not taken from under the reader because the window has moved on. False where
+// that cannot be: there would be a gap, or too much to keep.
 function keepEarlier(list, later) {
+  if (!entries(list).length) return true;
   const common = entries(later).find((entry) => document.getElementById(entry.id));
   const earlier = [];
   for (let node = common && document.getElementById(common.id).previousElementSibling; node; node = node.previousElementSibling) {
     earlier.unshift(node.cloneNode(true));
   }
-  if (!earlier.length || earlier.length > MOST_ENTRIES) return;
+  if (!common || earlier.length > MOST_ENTRIES) return false;
+  if (!earlier.length) return true;
   while (common.previousElementSibling) common.previousElementSibling.remove();
   common.before(...earlier);
+  return true;
 }
 
 function offer(text) {

@@ -143,3 +143,21 @@ def test_the_end_of_a_run_shows_its_last_entries(people: Visits, world: World) -
     world.call(services.fail_step, run, error="exit code 2")
     expect(page.locator(".record-head")).to_have_attribute("data-tone", "problem")
     expect(page.locator(".entries")).to_contain_text("exit code 2")
+
+
+def test_more_than_a_window_at_once_takes_nothing_from_whoever_reads_further_up(
+    people: Visits, world: World
+) -> None:
+    run = world.start()
+    world.call(services.begin_run, run)
+    world.call(services.start_step, run)
+    say(world, run, *(f"entry number {number} " + "word " * 120 for number in range(40)))
+    page = open_run(people, world, run)
+    expect(page.locator(".entries")).to_contain_text("entry number 39")
+    page.evaluate("scrollTo(0, 0)")
+    say(world, run, *(f"later number {number}" for number in range(130)))
+    pill = page.locator("#page-pill")
+    expect(pill).to_have_text("130 new entries")
+    expect(page.locator(".entries")).to_contain_text("entry number 5 ")
+    pill.click()
+    expect(page.locator(".entries").get_by_text("later number 129")).to_be_visible()
