@@ -126,12 +126,23 @@ function onClick(event) {
   }
 }
 
+// A double click sends a form once. What scripts send has rules of its own.
+const SENT_MS = 3_000;
+function sendOnce(event) {
+  const form = event.target;
+  if (event.defaultPrevented || form.getAttribute("method") !== "post" || form.hasAttribute("hx-post")) return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "true";
+  setTimeout(() => delete form.dataset.sent, SENT_MS);
+}
+
 function start() {
   reveal();
   const theme = $(`input[name=theme][value=${root.dataset.theme ?? "system"}]`);
   if (theme) theme.checked = true;
   document.addEventListener("click", onClick);
   document.addEventListener("change", onChange, { capture: true });
+  document.addEventListener("submit", sendOnce);
   document.addEventListener("input", ({ target }) => {
     if (target.matches("[data-facet-search]")) narrowFacet(target);
   });

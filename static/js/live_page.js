@@ -13,7 +13,7 @@ let timer = 0;
 let isReading = false;
 let isBehind = false; // something was heard of while a reading was under way
 let pauseMs = MIN_PAUSE_MS;
-let waiting = null; // a reading of which a part could not be shown yet
+let waiting = null; // {page, url}: a reading of which a part could not be shown yet
 
 const transcript = () => $("#transcript");
 const isEnded = (list) => Boolean(list) && !list.dataset.newer && !list.dataset.filtered;
@@ -40,9 +40,10 @@ async function read() {
   isBehind = false;
   const asked = performance.now();
   try {
-    const answer = await fetch(address(), { headers: { "X-Live-Page": "1" } });
+    const url = address().href;
+    const answer = await fetch(url);
     if (answer.status === 404) announce("This session is not there any more.");
-    else if (answer.ok && !answer.redirected) apply(new DOMParser().parseFromString(await answer.text(), "text/html"));
+    else if (answer.ok && !answer.redirected) apply(new DOMParser().parseFromString(await answer.text(), "text/html"), url);
   } catch {
     isBehind = true; // the socket will say when the server is there again
   }
@@ -59,10 +60,11 @@ function isEngaged(part) {
   return $("form", part) !== null && (isTyping(part) || part.matches(":hover") || $("details.confirm[open]", part) !== null);
 }
 
-function apply(page) {
+function apply(page, url) {
   waiting = null;
+  if (url !== address().href) return readSoon(); // the reader has gone to another window meanwhile
   say(page);
-  for (const selector of [".record-head", ".record-aside"]) change($(selector), $(selector, page), page);
+  for (const selector of [".record-head", ".record-aside"]) change($(selector), $(selector, page));
   const main = $(".record-main");
   let after = null;
   for (const fresh of $(".record-main", page)?.children ?? []) {
@@ -74,32 +76,34 @@ function apply(page) {
       after = made;
     } else {
       if (fresh.id === "transcript") follow(part, fresh);
-      else change(part, fresh, page);
+      else change(part, fresh);
       after = part;
     }
   }
   for (const part of [...main.children]) {
     if (page.getElementById(part.id)) continue;
-    if (isEngaged(part)) hold(part, page);
+    if (isEngaged(part)) hold(part);
     else part.remove();
   }
+  if ($$("[data-held]").length) waiting = { page, url };
   document.title = page.title;
 }
 
-function change(part, fresh, page) {
+function change(part, fresh) {
   if (!part || !fresh) return;
   if (isEngaged(part)) {
-    hold(part, page, hashOf(part) !== hashOf(fresh));
+    hold(part, hashOf(part) !== hashOf(fresh));
     return;
   }
   part.removeAttribute("data-stale");
+  part.removeAttribute("data-held");
   morph(part, document.importNode(fresh, true));
 }
 
 const hashOf = (part) => $$("input[name=version], input[name=content_hash]", part).map((input) => input.value).join();
 
-function hold(part, page, isStale = true) {
-  waiting = page;
+function hold(part, isStale = true) {
+  part.toggleAttribute("data-held", true);
   part.toggleAttribute("data-stale", isStale);
 }
 
@@ -171,7 +175,7 @@ if (key) {
   for (const name of ["ready", "resync"]) document.addEventListener(`live:${name}`, readSoon);
   document.addEventListener("visibilitychange", () => !document.hidden && isBehind && readSoon());
   for (const name of ["pointerout", "focusout"]) {
-    document.addEventListener(name, () => waiting && setTimeout(() => waiting && apply(waiting), 100));
+    document.addEventListener(name, () => waiting && setTimeout(() => waiting && apply(waiting.page, waiting.url), 100));
   }
   $("#page-pill")?.addEventListener("click", goToLatest);
 }
