@@ -51,6 +51,7 @@ class Following:
         self._stop = Stop()
         self._hands: threading.Thread | None = None
         self._free_since: float | None = None
+        self.is_left = False
 
     def __enter__(self) -> Self:
         return self
@@ -59,6 +60,10 @@ class Following:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.hand_back()
+
+    def leave(self) -> None:
+        """End the following at its next look; the run goes on."""
+        self.is_left = True
 
     def hand_back(self) -> bool:
         """Stop working on the run here; whether it was worked on here. Takes some seconds at most."""
@@ -75,7 +80,7 @@ class Following:
 
     def __iter__(self) -> Iterator[TranscriptEntry]:
         with _hear(self.run) as wait:
-            while True:
+            while not self.is_left:
                 yield from self._read_entries()
                 self.run.refresh_from_db()
                 if self._is_at_rest():

@@ -16,7 +16,7 @@ from audit.models import Surfacing, Transcript
 from audit.services import append_entries
 from audit.sweeps import claim_sweep, run_sweep, start_sweep
 from config.demo.stage import OWNER
-from flows.models import Flow, FlowRun, FlowTrigger
+from flows.models import Artifact, Flow, FlowRun, FlowTrigger
 from flows.triggers import create_trigger
 from intake.models import FileState, StagedFile
 from intake.staged_import import import_staged
@@ -171,6 +171,28 @@ def checkpoint_page(demo: Tenant) -> str:
     return reverse("flows:checkpoint-edit", args=[demo.slug, run.pk])
 
 
+DIFF = f"--- a/shop/tax.py\n+++ b/shop/tax.py\n@@ -1,2 +1,2 @@\n rate = 19\n-{LONG}\n+rate = 20\n"
+
+
+def artifact_page(name: str, text: str) -> Callable[[Tenant], str]:
+    """The preview of a file of the demo's first run."""
+
+    def address(demo: Tenant) -> str:
+        run = FlowRun.objects.for_tenant(demo.pk).earliest("pk")
+        artifact = Artifact.objects.create(
+            tenant=demo,
+            run=run,
+            name=name,
+            content_type="text/plain",
+            size_bytes=len(text),
+            text=text,
+            is_scanned=True,
+        )
+        return reverse("flows:artifact-preview", args=[demo.slug, run.pk, artifact.pk])
+
+    return address
+
+
 def make_schedule(demo: Tenant) -> FlowTrigger:
     """One that is on and one that could not be used any more; the one that is on is returned."""
     flow = FlowFactory(tenant=demo, parameters=[{"name": LONG, "type": "boolean"}])
@@ -250,6 +272,8 @@ PAGES: dict[str, tuple[str, Callable[[Tenant], str]]] = {
     "new flow": ("flows:flow-create", plain("flows:flow-create", "empty")),
     "edit a flow": ("flows:flow-edit", flow_page("flows:flow-edit")),
     "run at a checkpoint": ("flows:run-detail", session_page("flow_run", status="paused")),
+    "diff that a run made": ("flows:artifact-preview", artifact_page("change.diff", DIFF)),
+    "text that a run made": ("flows:artifact-preview", artifact_page("notes.txt", LONG)),
     "run that failed": ("flows:run-detail", session_page("flow_run", status="failed")),
     "run that is complete": ("flows:run-detail", session_page("flow_run", status="completed")),
     "task in review": ("tasks:task-detail", session_page("background_task", waiting_on="review")),
@@ -311,6 +335,7 @@ FINE = {"light": [], "dark": [], "dark, phone": [], "beside the screen": 0}
 #: Read by scripts, or saved as a file.
 NO_PAGES = {
     "flows:artifact-download",
+    "flows:artifact-image",
     "flows:flow-file",
     "sessions_app:session-changes",
     "sessions_app:session-standing",

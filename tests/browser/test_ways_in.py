@@ -94,13 +94,13 @@ def test_a_viewer_reads_and_is_offered_nothing(visits: Visits, demo: Tenant):
 def test_a_theme_is_kept_and_drawn_by_the_server(visits: Visits, owner: User):
     page = visits.open(LIST, owner)
     page.locator(".user-button").click()
-    page.get_by_label("Dark").check(force=True)
+    page.get_by_role("radio", name="Dark").check(force=True)
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.goto("/nothing/here/")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.goto(LIST)
     page.locator(".user-button").click()
-    page.get_by_label("System").check(force=True)
+    page.get_by_role("radio", name="System").check(force=True)
     page.reload()
     expect(page.locator("html")).not_to_have_attribute("data-theme", "dark")
 

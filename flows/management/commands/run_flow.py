@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from django.conf import settings
@@ -26,6 +31,28 @@ EXIT_CODES = {
     RunStatus.CANCELLED: 7,
 }
 LEFT = 130
+
+
+@contextmanager
+def left_by_ctrl_c(following: Following) -> Iterator[None]:
+    """Let the first Ctrl-C end the following between two looks; the second one ends everything.
+
+    An exception in the middle of a query would leave the connection unusable, and the run could not be handed
+    back. Outside of the main thread Ctrl-C is somebody else's.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, before)
+        following.leave()
+
+    before = signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Command(BaseCommand):
@@ -61,12 +88,12 @@ class Command(BaseCommand):
         self.url = settings.PUBLIC_URL + reverse("flows:run-detail", args=[tenant.slug, run.pk])
         self._tell_of_start(run)
         with Following(run, waits=self.follows and sys.stdin.isatty()) as following:
-            try:
+            with left_by_ctrl_c(following):
                 for entry in following:
                     self._tell(entry, run)
-            except KeyboardInterrupt:
+            if following.is_left:
                 self._tell_of_leaving(run, was_at_work_here=following.hand_back())
-                raise SystemExit(LEFT) from None
+                raise SystemExit(LEFT)
         self._tell_of_end(run)
         if code := EXIT_CODES[RunStatus(run.status)]:
             raise SystemExit(code)
