@@ -11,6 +11,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
+import redis
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from celery.signals import celeryd_after_setup, worker_process_init, worker_ready
 from kombu.transport.redis import Channel
@@ -32,6 +33,17 @@ WORKER_PID = os.getpid()
 # dropped, and fails with an AttributeError: the worker would take nothing more and end with its longest job.
 # Nothing is lost without that: the database knows what there is to do, and the clock finds it there.
 Channel.do_restore = False
+_find_parameters = Channel._connparams
+
+
+def _find_parameters_if_connected(channel: Any, asynchronous: bool = False) -> Any:
+    """What has been taken by a connection that is lost since cannot be acknowledged: an outage, no fault."""
+    if channel.connection is None:
+        raise redis.ConnectionError("the connection that a message came by is gone")
+    return _find_parameters(channel, asynchronous=asynchronous)  # type: ignore[no-untyped-call]
+
+
+Channel._connparams = _find_parameters_if_connected  # type: ignore[method-assign]
 
 app.steps["consumer"].add(WorkerHeartbeat)
 

@@ -91,3 +91,15 @@ def test_a_traceback_goes_where_valkey_is_away_and_stays_where_the_code_is_wrong
 def test_what_is_logged_goes_through_it():
     assert settings.LOGGING["handlers"]["console"]["filters"] == ["plain outages"]
     assert settings.LOGGING["filters"]["plain outages"] == {"()": f"{PlainOutages.__module__}.PlainOutages"}
+
+
+def test_a_message_of_a_connection_that_is_lost_is_an_outage_and_no_fault():
+    from kombu.transport.redis import Channel
+
+    import config.worker  # noqa: F401 - what it makes of Kombu
+
+    channel = Channel.__new__(Channel)
+    channel.connection = None
+    with pytest.raises(redis.ConnectionError, match="is gone") as lost:
+        channel._connparams()
+    assert explain_outage(lost.value).startswith("Valkey is away")
