@@ -126,7 +126,9 @@ def test_tabs_and_kinds_change_the_list_and_back_brings_the_earlier_one(page: Pa
     page.go_forward()
     expect(page).to_have_url(re.compile(r"\?tab=failed$"))
     expect(page.locator("[data-session^=flow_run]")).not_to_have_count(0)
+    expect(page.locator(".row:not([data-tone=problem])")).to_have_count(0)
     page.go_forward()
+    expect(page).to_have_url(re.compile("kind=background_task&tab=failed"))
     expect(rows(page)).to_have_count(tasks)
 
 
