@@ -136,10 +136,18 @@ function sendOnce(event) {
   setTimeout(() => delete form.dataset.sent, SENT_MS);
 }
 
+// A step in the history that came while this page was loading has changed the address alone: htmx hears of
+// those that come later.
+function showWhatTheAddressSays() {
+  const [asked, wanted] = [performance.getEntriesByType("navigation")[0].name, location.href];
+  if (history.state?.htmx && asked.split("#")[0] !== wanted.split("#")[0]) location.reload();
+}
+
 function start() {
   reveal();
   const theme = $(`input[name=theme][value=${root.dataset.theme ?? "system"}]`);
   if (theme) theme.checked = true;
+  addEventListener("load", showWhatTheAddressSays);
   document.addEventListener("click", onClick);
   document.addEventListener("change", onChange, { capture: true });
   document.addEventListener("submit", sendOnce);

@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.core.management import call_command
-from django.db import connection, connections
+from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection, connections
 from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 from django.test.utils import setup_databases, teardown_databases
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from config.demo.loading import load_demo
 from config.demo.stage import OWNER, SLUG
-from tests.browser.server import run_server
+from tests.browser.server import is_somebody_at_work, run_server
 from tests.browser.visits import PATIENCE_MS, Visits
+from tests.config.processes import eventually
 from workspace.models import Tenant, User
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -102,7 +103,20 @@ def demo(database, chromium, django_db_blocker) -> Iterator[Tenant]:
     with django_db_blocker.unblock():
         load_demo()
         yield Tenant.objects.get(slug=SLUG)
+        eventually(is_emptied)
+
+
+def is_emptied() -> bool:
+    """Empties the database; False if somebody was still at work on it."""
+    if is_somebody_at_work():
+        return False
+    try:
         call_command("flush", interactive=False, verbosity=0)
+    except CommandError as error:
+        if isinstance(error.__cause__, OperationalError):
+            return False
+        raise
+    return True
 
 
 @pytest.fixture(scope="module")

@@ -93,6 +93,16 @@ def is_database_ours_alone() -> bool:
         return bool(cursor.fetchone() == (0,))
 
 
+def is_somebody_at_work() -> bool:
+    """Whether anybody else is in the midst of a transaction of the database of the test run."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND backend_type = 'client backend' AND pid <> pg_backend_pid() AND state <> 'idle'"
+        )
+        return bool(cursor.fetchone() != (0,))
+
+
 def _wait_until_it_answers(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
     """The socket listens already, so one request waits for the first answer."""
     try:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from config.demo.stage import SLUG
 from sessions_app.queries import PAGE_SIZE
 from tests.browser.visits import PHONE, Visits
+from tests.config.processes import eventually
 from workspace.models import User
 
 pytestmark = pytest.mark.browser
@@ -126,10 +127,25 @@ def test_tabs_and_kinds_change_the_list_and_back_brings_the_earlier_one(page: Pa
     page.go_forward()
     expect(page).to_have_url(re.compile(r"\?tab=failed$"))
     expect(page.locator("[data-session^=flow_run]")).not_to_have_count(0)
-    expect(page.locator(".row:not([data-tone=problem])")).to_have_count(0)
     page.go_forward()
     expect(page).to_have_url(re.compile("kind=background_task&tab=failed"))
     expect(rows(page)).to_have_count(tasks)
+
+
+def test_a_step_in_the_history_while_a_page_still_loads_brings_the_list_of_its_address(page: Page):
+    page.get_by_role("navigation", name="Views").get_by_role("link", name="Failed").click()
+    expect(page).to_have_url(re.compile(r"\?tab=failed$"))
+    held: list[Route] = []
+    page.route(re.compile(r"htmx.*\.js"), lambda route: held.append(route))
+    page.evaluate("() => history.back()")
+    eventually(lambda: page.wait_for_timeout(50) or held)
+    page.evaluate("() => history.forward()")
+    expect(page).to_have_url(re.compile(r"\?tab=failed$"))
+    for route in held:
+        route.continue_()
+    page.unroute_all()
+    expect(page.get_by_role("navigation", name="Views").locator("[aria-current]")).to_contain_text("Failed")
+    expect(page.locator(".row:not([data-tone=problem])")).to_have_count(0)
 
 
 def test_more_rows_join_the_list_and_the_address_stays(page: Page):
