@@ -33,7 +33,11 @@ __all__ = ["pass_step", "retry_step", "take_up_step"]
 def take_up_step(
     *, tenant_id: uuid.UUID, run_id: uuid.UUID, fence: int, now: datetime | None = None
 ) -> StepRun:
-    """A worker begins with a step that a person has approved. Raises `LeaseLost` or `IllegalMove`."""
+    """A worker begins with a step that a person has approved: its time counts from here.
+
+    Raises `LeaseLost` or `IllegalMove`.
+    """
+    now = now or timezone.now()
     run = lock_session(FlowRun, tenant_id=tenant_id, session_id=run_id)
     check_fence(run, fence)
     step = find_current_step(run)
@@ -41,9 +45,9 @@ def take_up_step(
         raise IllegalMove(
             subject=f"step {step.position} “{step.name}”", tried="take up", status=step.status, allowed=()
         )
-    step.fence = fence
-    step.save(update_fields=["fence"])
-    save_progress(run, kind=KIND, now=now or timezone.now(), fields={})
+    step.fence, step.started_at = fence, now
+    step.save(update_fields=["fence", "started_at"])
+    save_progress(run, kind=KIND, now=now, fields={})
     return step
 
 

@@ -66,7 +66,7 @@ def approve_checkpoint(
 
     See `_begin_decision` for what is refused. Raises ValidationError by name for an argument that the step
     does not take. The receipt of an edited step holds each changed argument as it was seen and as it was
-    approved, under one hash; the approval holds for this attempt alone.
+    approved, under one hash.
     """
     now = now or timezone.now()
     decision = _begin_decision(tenant_id, run_id, actor, "approve", seen_version, seen_hash)
@@ -213,7 +213,7 @@ def _refuse_if_decided(run: FlowRun, seen_version: int) -> None:
 def _keep_decision(decision: _Decision, outcome: Outcome, actor: Actor, comment: str, now: datetime) -> int:
     """The receipt and the transcript's line; the line's number."""
     run, step = decision.run, decision.step
-    record_decision(
+    receipt = record_decision(
         tenant_id=run.tenant_id,
         session=(KIND, run.pk),
         subject=f"step {step.position} “{step.name}”",
@@ -231,7 +231,7 @@ def _keep_decision(decision: _Decision, outcome: Outcome, actor: Actor, comment:
         native_id=f"step:{step.position}:{step.attempt}:{outcome.value}",
         text=f"{actor.name} {verb} step {step.position} “{step.name}”{said}",
         now=now,
-        data=step_data(step, "decision", outcome=outcome.value, content_hash=run.checkpoint_hash, **edits),
+        data=step_data(step, "decision", outcome=outcome.value, content_hash=receipt.content_hash, **edits),
         attempt=step.attempt,
     )
 

@@ -124,6 +124,19 @@ def test_a_card_moves_to_needs_you_and_on_when_somebody_else_decides(
     expect(count(page)).to_have_text(str(before))
 
 
+def test_only_the_rows_of_the_list_are_selected(visits: Visits, owner: User, run: FlowRun):
+    page = watch(visits, owner, f"/w/{SLUG}/sessions/")
+    pause(run)
+    expect(card(page, run, "needs")).to_have_count(1)
+    expect(page.locator("#center .row")).not_to_have_count(0)
+    expect(page.locator("#center input[type=checkbox]")).to_have_count(0)
+    card(page, run).locator(".row-title").focus()
+    page.keyboard.press("x")
+    expect(page.locator(".toast")).to_have_text("Nothing to select here")
+    expect(page.locator("#bulk-tools")).not_to_be_visible()
+    expect(page.locator(f"#results .row[data-session$='{run.pk}'] input[type=checkbox]")).to_have_count(1)
+
+
 def test_the_count_follows_while_the_panel_is_closed(visits: Visits, owner: User, run: FlowRun):
     page = visits.open(PLANS, owner)
     expect(page.locator("#center-state")).to_have_text("Live")

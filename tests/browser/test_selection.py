@@ -168,6 +168,20 @@ def test_the_list_with_a_selection_is_fine_in_both_themes_and_on_a_phone(page: P
     assert overflow(page) == 0
 
 
+def test_a_box_is_hit_by_a_thumb(visits: Visits, owner: User, runs: list[FlowRun]):
+    page = visits.open(LIST, owner, viewport=PHONE, has_touch=True, is_mobile=True)
+    box(page, runs[0]).scroll_into_view_if_needed()
+    here = box(page, runs[0]).bounding_box()
+    assert here is not None
+    middle = here["x"] + here["width"] / 2, here["y"] + here["height"] / 2
+    for aside, down in [(-14, 0), (14, 0), (0, -14), (0, 14)]:
+        page.mouse.click(middle[0] + aside, middle[1] + down)
+        expect(box(page, runs[0])).to_be_checked()
+        box(page, runs[0]).uncheck()
+    assert violations(page, "target-size", within="#results .rows") == []
+    assert overflow(page) == 0
+
+
 def test_a_step_is_changed_before_it_is_approved(visits: Visits, owner: User, runs: list[FlowRun]):
     page = visits.open(f"/w/{SLUG}/flow-runs/{runs[0].pk}/", owner)
     page.get_by_role("link", name="Edit and approve").click()
