@@ -130,9 +130,10 @@ export function countShown(needs) {
   $("[data-section=needs] .count", body()).textContent = count > 99 ? "100+" : count;
 }
 
-// The list's row as the panel has it.
+// The list's row as the panel has it: with a peek, and without the box that selects it in the list.
 function dress(row) {
   if (!row.id.startsWith("center-")) row.id = `center-${row.id}`;
+  $(".row-select", row)?.remove();
   const place = $(".row-action", row);
   if (!place || $(".row-peek", place)) return;
   const peek = document.createElement("button");
