@@ -265,7 +265,8 @@ def _read_index(path: Path) -> dict[str, tuple[Look, str]]:
 def _checked_out(folder: Path) -> Mapping[str, str]:
     """The blob of each file of a worktree that is as git checked it out."""
     listed = run_worktree_git(folder, "ls-files", "--stage", "-z")
-    changed = run_worktree_git(folder, "diff-files", "--name-only", "-z")
+    # What is a repository of its own inside is not looked into: git would go by the settings that are there.
+    changed = run_worktree_git(folder, "diff-files", "--name-only", "--ignore-submodules=all", "-z")
     if listed is None or changed is None or listed.returncode or changed.returncode:
         return {}
     dirty = set(changed.stdout.split(b"\0"))

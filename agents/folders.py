@@ -13,13 +13,14 @@ import os
 import shutil
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from django.conf import settings
 
+from agents.git import run_git, text_of
 from audit.entries import RunFacts
 
 __all__ = [
@@ -27,42 +28,14 @@ __all__ = [
     "RepositoryRefused",
     "forget_folder",
     "forget_folders",
-    "git_folder_of",
+    "git_places",
     "prepare_folder",
-    "run_git",
     "run_worktree_git",
     "session_folder",
     "side_folder",
 ]
 
 _READY = "ready.json"
-_GIT_SECONDS = 300
-#: No hook, helper or setting of anybody but the repository's owner takes part, and nothing is fetched.
-_GIT_OPTIONS = tuple(
-    part
-    for option in (
-        "core.hooksPath=/dev/null",
-        "core.fsmonitor=false",
-        "protocol.allow=never",
-        "gc.auto=0",
-        "branch.autoSetupMerge=false",
-        "safe.directory=*",
-        "submodule.recurse=false",
-        "advice.detachedHead=false",
-    )
-    for part in ("-c", option)
-)
-_GIT_ENVIRONMENT = {
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_OPTIONAL_LOCKS": "0",
-    # Stronger than the option: a repository's own settings can allow one protocol by its name.
-    "GIT_ALLOW_PROTOCOL": "none",
-    "GIT_NO_LAZY_FETCH": "1",
-    "HOME": os.devnull,
-    "LANG": "C.UTF-8",
-}
 
 
 class RepositoryRefused(Exception):
@@ -78,6 +51,18 @@ class Prepared:
     facts: RunFacts
 
 
+@dataclass(frozen=True, slots=True)
+class _Repository:
+    """A workspace's repository, and the folder in which it keeps itself."""
+
+    path: Path
+    common: Path
+
+    def run(self, *arguments: str, beside: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+        places = [self.common] if beside is None else [self.common, beside]
+        return run_git(self.path, *arguments, beside=places)
+
+
 def session_folder(tenant_id: uuid.UUID, session_id: uuid.UUID) -> Path:
     """Where the session's working folder is, or will be."""
     return Path(settings.WORK_DIR) / str(tenant_id) / str(session_id)
@@ -88,13 +73,14 @@ def side_folder(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.side")
 
 
-def prepare_folder(path: Path, repo_path: str = "", revision: str = "") -> Prepared:
+def prepare_folder(path: Path, repo_path: str = "", revision: str = "", *, workspace: str = "") -> Prepared:
     """The folder as it is, or made where it is not, or not whole.
 
-    With `repo_path` it is a worktree of that repository at `revision` (its current commit if empty), on the
-    branch `sessions/<name of the folder>`, which is gone on with if it is there. Raises RepositoryRefused.
+    With `repo_path` it is a worktree of that repository of the workspace, whose slug is given, at `revision`
+    (its current commit if empty), on the branch `sessions/<name of the folder>`, which is gone on with if it
+    is there. Raises RepositoryRefused.
     """
-    repository = _find_repository(repo_path) if repo_path else None
+    repository = _find_repository(repo_path, workspace) if repo_path else None
     is_fresh = not _is_ready(path, repository)
     if is_fresh:
         _clear(path)
@@ -102,9 +88,8 @@ def prepare_folder(path: Path, repo_path: str = "", revision: str = "") -> Prepa
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         side = side_folder(path)
         side.mkdir(mode=0o700)
-        if repository is None:
-            path.mkdir(mode=0o700)
-        else:
+        path.mkdir(mode=0o700)
+        if repository is not None:
             _add_worktree(repository, path, revision)
         (side / _READY).write_text(json.dumps(_note_of(path, repository)), encoding="utf-8")
     os.utime(side_folder(path) / _READY)
@@ -113,21 +98,15 @@ def prepare_folder(path: Path, repo_path: str = "", revision: str = "") -> Prepa
 
 def forget_folder(path: Path) -> None:
     """Remove a session's folder with all that belongs to it; a branch with commits of its own stays."""
-    repository = _repository_of(path)
+    note = _read_note(path)
     _clear(path)
-    if repository is not None and repository.is_dir():
+    if note.get("common") and Path(note["repository"]).is_dir() and Path(note["common"]).is_dir():
+        repository = _Repository(Path(note["repository"]), Path(note["common"]))
         branch = f"sessions/{path.name}"
-        others = run_git(
-            repository,
-            "rev-list",
-            "--max-count=1",
-            branch,
-            "--not",
-            f"--exclude=refs/heads/{branch}",
-            "--all",
-        )
-        if others.returncode == 0 and not others.stdout.strip():
-            run_git(repository, "branch", "--delete", "--force", "--", branch)
+        others = ("--not", f"--exclude=refs/heads/{branch}", "--all")
+        own = repository.run("rev-list", "--max-count=1", branch, *others)
+        if own.returncode == 0 and not own.stdout.strip():
+            repository.run("branch", "--delete", "--force", "--", branch)
 
 
 def forget_folders(before: datetime, has_ended: Callable[[uuid.UUID, uuid.UUID], bool]) -> int:
@@ -145,32 +124,8 @@ def forget_folders(before: datetime, has_ended: Callable[[uuid.UUID, uuid.UUID],
     return removed
 
 
-def run_git(
-    folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[bytes]:
-    """Run git there without hooks, helpers, users' settings and questions; look at how it ended.
-
-    Only where no session's work can have written what git goes by: settings name programs that it starts.
-    That git is not there, or takes too long, is an end like others.
-    """
-    argv = ["git", *_GIT_OPTIONS, "-C", str(folder), *arguments]
-    try:
-        return subprocess.run(
-            argv,
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            env={**_GIT_ENVIRONMENT, **(environment or {}), "PATH": os.environ.get("PATH", os.defpath)},
-            timeout=_GIT_SECONDS,
-            check=False,
-        )
-    except FileNotFoundError:
-        return subprocess.CompletedProcess(argv, 127, b"", b"there is no git on this machine")
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(argv, 124, b"", f"it took over {_GIT_SECONDS} seconds".encode())
-
-
 def run_worktree_git(path: Path, *arguments: str) -> subprocess.CompletedProcess[bytes] | None:
-    """The same in a session's worktree, None where the folder is none.
+    """Run git in a session's worktree; None where the folder is none.
 
     It goes by what was noted when the worktree was made. What a command has put there as `.git` since, with
     settings of its own or as a way to another repository, is not looked at.
@@ -179,54 +134,69 @@ def run_worktree_git(path: Path, *arguments: str) -> subprocess.CompletedProcess
     if not note.get("git") or not (path / ".git").exists():
         return None
     places = {"GIT_DIR": note["git"], "GIT_COMMON_DIR": note["common"], "GIT_WORK_TREE": str(path)}
-    return run_git(path, *arguments, environment=places)
+    return run_git(path, *arguments, beside=[Path(note["common"])], environment=places)
 
 
-def git_folder_of(path: Path) -> Path | None:
-    """The folder in which a worktree's repository keeps itself; None if the folder is no worktree."""
-    done = run_worktree_git(path, "rev-parse", "--verify", "--quiet", "HEAD")
-    return Path(_read_note(path)["common"]) if done is not None and done.returncode == 0 else None
+def git_places(path: Path) -> tuple[list[Path], list[Path]]:
+    """What commands in a worktree may write of its repository, and what only read; nothing of another folder.
+
+    They can commit and keep branches. Settings, hooks and whatever else leads git to programs and other
+    folders is not theirs: people and other runs use the same repository.
+    """
+    note = _read_note(path)
+    if not note.get("git") or not Path(note["git"]).is_dir():
+        return [], []
+    common = Path(note["common"])
+    (common / "logs").mkdir(exist_ok=True)  # a bare repository has none before the first commit of a worktree
+    kept = (common / name for name in ("objects", "refs", "logs", "reftable"))
+    writable = [Path(note["git"]), *(place for place in kept if place.is_dir())]
+    return writable, [common, *(place for place in [common / "objects" / "info"] if place.is_dir())]
 
 
-def _find_repository(repo_path: str) -> Path:
-    """The repository, inside of one of the folders for them whatever links say. Raises RepositoryRefused."""
-    roots = [Path(root).resolve() for root in settings.REPO_ROOTS]
-    named = [root / repo_path for root in roots]  # an absolute path stays itself
-    found = next((path.resolve() for path in named if path.is_dir()), None)
-    allowed = ", ".join(map(str, roots))
-    if found is None:
-        raise RepositoryRefused(f"There is no repository {repo_path}: put one into {allowed} (REPO_ROOTS).")
-    if not any(found.is_relative_to(root) for root in roots):
+def _find_repository(repo_path: str, workspace: str) -> _Repository:
+    """The repository, in a folder of the workspace whatever links say. Raises RepositoryRefused.
+
+    What it says is the same whether there is something else of that name on the machine or not.
+    """
+    roots = [Path(root).resolve() / workspace for root in settings.REPO_ROOTS] if workspace else []
+    # An absolute path stays itself.
+    found = [path.resolve() for path in (root / repo_path for root in roots) if path.is_dir()]
+    own = [(path, root) for path in found for root in roots if path != root and path.is_relative_to(root)]
+    allowed = " or ".join(map(str, roots))
+    if not own:
         raise RepositoryRefused(
-            f"The repository {repo_path} lies outside of {allowed}: add its folder to REPO_ROOTS."
+            f"This workspace has no repository {repo_path}: its repositories lie in {allowed} (REPO_ROOTS). "
+            "Have one put there, or correct the flow."
         )
     if shutil.which("git") is None:
         raise RepositoryRefused("There is no git on the worker's machine: install it.")
-    done = run_git(found, "rev-parse", "--path-format=absolute", "--git-common-dir")
-    if done.returncode != 0 or not any(Path(_said(done)).resolve().is_relative_to(root) for root in roots):
+    path, root = own[0]
+    wanted = ("--path-format=absolute", "--git-common-dir", "--show-prefix")
+    common, prefix = (*text_of(run_git(path, "rev-parse", *wanted, beside=[root])).splitlines(), "", "")[:2]
+    kept = Path(common).resolve()
+    is_whole = bool(common) and not prefix and ".git" not in path.relative_to(root).parts
+    if not is_whole or kept == root or not kept.is_relative_to(root):
         raise RepositoryRefused(f"{repo_path} is no git repository of its own: make one there (git init).")
-    return found
+    return _Repository(path, kept)
 
 
-def _is_ready(path: Path, repository: Path | None) -> bool:
+def _is_ready(path: Path, repository: _Repository | None) -> bool:
     """Whether the folder was made to its end, of what is wanted, and is still there."""
     if path.is_symlink() or not path.is_dir() or not (side_folder(path) / _READY).is_file():
         return False
-    return repository is None or (_repository_of(path) == repository and git_folder_of(path) is not None)
+    if repository is None:
+        return True
+    head = run_worktree_git(path, "rev-parse", "--verify", "--quiet", "HEAD")
+    is_same = _read_note(path).get("repository") == str(repository.path)
+    return is_same and head is not None and head.returncode == 0
 
 
-def _repository_of(path: Path) -> Path | None:
-    said = _read_note(path).get("repository")
-    return Path(said) if said else None
-
-
-def _note_of(path: Path, repository: Path | None) -> dict[str, str]:
+def _note_of(path: Path, repository: _Repository | None) -> dict[str, str]:
     """What is kept of a folder that was made just now, and in which nobody has worked yet."""
     if repository is None:
         return {"repository": ""}
-    wanted = ("--path-format=absolute", "--git-dir", "--git-common-dir")
-    git, common = _said(run_git(path, "rev-parse", *wanted)).splitlines()
-    return {"repository": str(repository), "git": git, "common": str(Path(common).resolve())}
+    git = run_git(path, "rev-parse", "--path-format=absolute", "--git-dir", beside=[repository.common])
+    return {"repository": str(repository.path), "git": text_of(git), "common": str(repository.common)}
 
 
 def _read_note(path: Path) -> dict[str, str]:
@@ -238,46 +208,47 @@ def _read_note(path: Path) -> dict[str, str]:
     return note if isinstance(note, dict) else {}
 
 
-def _add_worktree(repository: Path, path: Path, revision: str) -> None:
+def _add_worktree(repository: _Repository, path: Path, revision: str) -> None:
     branch = f"sessions/{path.name}"
-    run_git(repository, "worktree", "prune")
-    if run_git(repository, "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}").returncode == 0:
-        done = run_git(repository, "worktree", "add", "--force", str(path), branch)
+    # Twice: also where one of that place was locked and is gone.
+    add = ("worktree", "add", "--force", "--force")
+    if repository.run("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}").returncode == 0:
+        done = repository.run(*add, str(path), branch, beside=path)
     else:
         wanted = f"{revision or 'HEAD'}^{{commit}}"
-        commit = run_git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", wanted)
+        commit = repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", wanted)
         if commit.returncode != 0:
             where = f"no revision {revision}" if revision else "no commit yet"
-            raise RepositoryRefused(f"The repository {repository} has {where}.")
-        done = run_git(repository, "worktree", "add", "-b", branch, str(path), _said(commit))
+            raise RepositoryRefused(f"The repository {repository.path} has {where}.")
+        done = repository.run(*add, "-b", branch, str(path), text_of(commit), beside=path)
     if done.returncode != 0:
         said = done.stderr.decode("utf-8", "replace").strip()
-        raise RepositoryRefused(f"git made no worktree of {repository}: {said}")
+        raise RepositoryRefused(f"git made no worktree of {repository.path}: {said}")
     path.chmod(0o700)
 
 
-def _facts(path: Path, repository: Path | None) -> RunFacts:
+def _facts(path: Path, repository: _Repository | None) -> RunFacts:
     if repository is None:
         return RunFacts(cwd=str(path))
     commit = run_worktree_git(path, "rev-parse", "HEAD")
     branch = run_worktree_git(path, "rev-parse", "--abbrev-ref", "HEAD")
-    return RunFacts(cwd=str(path), repo=repository.name, branch=_said(branch), commit=_said(commit))
-
-
-def _said(done: subprocess.CompletedProcess[bytes] | None) -> str:
-    return "" if done is None else done.stdout.decode("utf-8", "replace").strip()
+    return RunFacts(cwd=str(path), repo=repository.path.name, branch=text_of(branch), commit=text_of(commit))
 
 
 def _clear(path: Path) -> None:
-    """Remove what is there of a folder, and what its repository knows of it."""
-    repository = _repository_of(path)
-    for one in (path, side_folder(path)):
+    """Remove what is there of a folder, and what its repository knows of it.
+
+    Never by `git worktree prune`: what it cannot see it takes for gone, in the sandbox that is all others.
+    """
+    note = _read_note(path)
+    places = [path, side_folder(path)]
+    if note.get("git") and Path(note["git"]).parent == Path(note["common"]) / "worktrees":
+        places.append(Path(note["git"]))
+    for one in places:
         if one.is_symlink() or one.is_file():
             one.unlink()
         elif one.exists():
             _remove_tree(one)
-    if repository is not None and repository.is_dir():
-        run_git(repository, "worktree", "prune")
 
 
 def _remove_tree(folder: Path) -> None:

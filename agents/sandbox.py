@@ -37,12 +37,16 @@ class Sandbox:
         writable: Sequence[Path] = (),
         readable: Sequence[Path] = (),
     ) -> list[str]:
-        """The command as it is started: the system read-only, of the data folder what is named."""
+        """The command as it is started: the system read-only, of what is hidden only what is named.
+
+        Of a folder and one inside of it, both named, the inner one keeps what it is named as.
+        """
         if self.name == NONE:
             return list(argv)
         network = ["--unshare-net"] if self.name == NO_NETWORK else []
-        places = [part for path in (folder, *writable) for part in ("--bind", str(path), str(path))]
-        places += [part for path in readable for part in ("--ro-bind", str(path), str(path))]
+        ways = [("--bind", path) for path in (folder, *writable)] + [("--ro-bind", path) for path in readable]
+        ways.sort(key=lambda way: len(way[1].parts))
+        places = [part for way, path in ways for part in (way, str(path), str(path))]
         hidden = [part for path in _hidden() for part in ("--tmpfs", str(path))]
         wrapped = [_program(), *_NAMESPACES, *network, *_SYSTEM, *hidden, *places]
         return [*wrapped, "--chdir", str(folder), "--", *argv]
@@ -87,5 +91,6 @@ def _program() -> str:
 
 
 def _hidden() -> list[Path]:
-    """What a command has no business in, where it is there."""
-    return [path for path in {settings.DATA_DIR, settings.WORK_DIR} if path.is_dir()]
+    """What a command has no business in, where it is there: other sessions, and repositories of others."""
+    roots = {root.resolve() for root in settings.REPO_ROOTS} - {Path("/")}
+    return sorted(path for path in {settings.DATA_DIR, settings.WORK_DIR, *roots} if path.is_dir())

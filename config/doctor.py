@@ -161,8 +161,8 @@ def examine_git() -> Finding:
     program = shutil.which("git")
     if program is None:
         return Finding("git", "not on the PATH", "install git, or let no flow name a repository")
-    roots = ", ".join(map(str, settings.REPO_ROOTS))
-    return Finding("git", f"{program}; repositories of flows lie in {roots}")
+    places = ", ".join(f"{root}/WORKSPACE" for root in settings.REPO_ROOTS)
+    return Finding("git", f"{program}; repositories of flows lie in {places}")
 
 
 def examine_sandbox() -> Finding:

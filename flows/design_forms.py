@@ -59,7 +59,7 @@ class FlowForm(forms.Form):
         label="Repository",
         required=False,
         max_length=500,
-        help_text="A path on the worker's machine; each run gets a worktree of it.",
+        help_text="One of the workspace's on the worker's machine; each run gets a worktree of it.",
     )
 
 

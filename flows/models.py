@@ -39,8 +39,9 @@ class Flow(TenantOwned):
     """A template: ordered steps, typed parameters and defaults. `version` moves with each change of it.
 
     `approver_ids` are the members who may decide the checkpoints of its runs; empty: any member.
-    `repo_path` names a repository on the worker's machine of which a run gets a worktree; it may hold
-    expressions. With `wants_review` somebody looks at what a run in the background made before that is done.
+    `repo_path` names a repository of the workspace on the worker's machine of which a run gets a worktree; it
+    may hold expressions. With `wants_review` somebody looks at what a run in the background made before that
+    is done.
     `parameters`: [{"name", "type": "string" | "number" | "boolean", "required", "default", "hidden"}].
     """
 

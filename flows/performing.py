@@ -56,7 +56,7 @@ def open_folder(run: FlowRun, steps: Sequence[StepRun]) -> Prepared:
     path = session_folder(run.tenant_id, run.pk)
     try:
         repo_path = str(fill(run.snapshot["flow"].get("repo_path", ""), values_of(run, steps)))
-        return prepare_folder(path, repo_path=repo_path)
+        return prepare_folder(path, repo_path=repo_path, workspace=run.tenant.slug if repo_path else "")
     except (MissingValue, ExpressionError) as error:
         raise Missing(f"the repository of this run is not known: {error}") from error
     except RepositoryRefused as error:

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from agents.commands import Command
 from agents.file_changes import MAX_FILES, MOST_EDITS, FolderWatch, TooManyFilesError, make_edit
-from agents.folders import git_folder_of, side_folder
+from agents.folders import git_places, side_folder
 from agents.output import Output
 from agents.results import read_result
 from agents.runtimes.protocol import Outcome, Performance, Runtime, Stop, StopReason, Work
@@ -139,10 +139,8 @@ class _Run:
         flags = ["-euo", "pipefail"] if shell else ["-eu"]
         argv = [shell or "/bin/sh", *flags, "-c", self.work.body]
         writable = [self.side / name for name in _SIDE]
-        readable: list[Path] = []
-        if self.sandbox.name != "none" and (repository := git_folder_of(self.work.folder)) is not None:
-            writable.append(repository)
-            readable = [path for path in (repository / "hooks", repository / "config") if path.exists()]
+        of_git, readable = git_places(self.work.folder) if self.sandbox.name != "none" else ([], [])
+        writable += of_git
         return Command(
             self.sandbox.wrap(argv, folder=self.work.folder, writable=writable, readable=readable),
             folder=self.work.folder,

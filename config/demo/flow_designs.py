@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from config.demo.real_flows import real_designs
-from config.demo.repository import repository_path
+from config.demo.repository import NAME
 from config.demo.stage import Stage
 from flows.design import FlowDesign, ParameterDesign, StepDesign
 from flows.models import Flow
@@ -17,7 +17,7 @@ def make_flows(stage: Stage) -> dict[str, Flow]:
         "ship": _ship_a_change(stage),
         "update": _update_dependencies(stage),
         "incident": _review_an_incident(stage),
-        **real_designs(stage, str(repository_path())),
+        **real_designs(stage, NAME),
     }
     actor = stage.actor("owner")
     return {

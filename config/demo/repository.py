@@ -9,17 +9,18 @@ from pathlib import Path
 
 from django.conf import settings
 
-from agents.folders import run_git
+from agents.git import run_git
+from config.demo.stage import SLUG
 
-__all__ = ["BUNDLED", "repository_path", "unpack_repository"]
+__all__ = ["BUNDLED", "NAME", "repository_path", "unpack_repository"]
 
 BUNDLED = Path(__file__).parent / "bundled" / "shop"
 NAME = "demo-shop"
 
 
 def repository_path() -> Path:
-    """Where the repository is, or will be: under the first of REPO_ROOTS."""
-    return Path(settings.REPO_ROOTS[0]) / NAME
+    """Where the repository is, or will be: among the workspace's, under the first of REPO_ROOTS."""
+    return Path(settings.REPO_ROOTS[0]) / SLUG / NAME
 
 
 def unpack_repository() -> None:

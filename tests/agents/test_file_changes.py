@@ -129,7 +129,7 @@ def test_texts_beyond_a_total_are_told_without_what_stands_in_them(folder, monke
 
 @pytest.fixture
 def worktree(folder, tmp_path) -> Path:
-    repository = tmp_path / "repos" / "demo"
+    repository = tmp_path / "repos" / "acme" / "demo"
     repository.mkdir(parents=True)
     (repository / "a").write_text("as committed\n")
     for number in range(5000):
@@ -139,7 +139,7 @@ def worktree(folder, tmp_path) -> Path:
     names = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
     for arguments in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
         subprocess.run(["git", *names, *arguments], cwd=repository, check=True)
-    return prepare_folder(session_folder(uuid.uuid4(), uuid.uuid4()), "demo").path
+    return prepare_folder(session_folder(uuid.uuid4(), uuid.uuid4()), "demo", workspace="acme").path
 
 
 def test_a_worktree_is_not_copied_and_still_told_with_before(worktree):

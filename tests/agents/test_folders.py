@@ -13,10 +13,11 @@ import pytest
 
 from agents.file_changes import FolderWatch
 from agents.folders import (
+    Prepared,
     RepositoryRefused,
     forget_folder,
     forget_folders,
-    git_folder_of,
+    git_places,
     prepare_folder,
     session_folder,
     side_folder,
@@ -29,7 +30,11 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 def places(settings, tmp_path: Path) -> None:
     settings.WORK_DIR = tmp_path / "work"
     settings.REPO_ROOTS = [tmp_path / "repos"]
-    (tmp_path / "repos").mkdir()
+    (tmp_path / "repos" / "acme").mkdir(parents=True)
+
+
+def prepare(folder: Path, named: str = "demo", revision: str = "") -> Prepared:
+    return prepare_folder(folder, named, revision, workspace="acme")
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -40,7 +45,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    path = tmp_path / "repos" / "demo"
+    path = tmp_path / "repos" / "acme" / "demo"
     path.mkdir()
     git(path, "init")
     (path / "a.txt").write_text("one\n")
@@ -96,33 +101,33 @@ def test_a_link_in_the_place_of_a_folder_is_not_followed(folder, tmp_path):
 
 @pytest.mark.parametrize("named", ["demo", "{root}/demo"])
 def test_a_worktree_is_on_a_branch_of_its_own(folder, repository, named):
-    prepared = prepare_folder(folder, named.format(root=repository.parent))
+    prepared = prepare(folder, named.format(root=repository.parent))
     assert (folder / "a.txt").read_text() == "one\n"
     facts = prepared.facts
     assert (facts.repo, facts.branch) == ("demo", f"sessions/{folder.name}")
     assert facts.commit == git(repository, "rev-parse", "HEAD")
     assert git(repository, "status", "--porcelain") == ""
     assert mode(folder) == 0o700
-    assert not prepare_folder(folder, "demo").is_fresh
+    assert not prepare(folder).is_fresh
 
 
 def test_a_worktree_is_at_the_revision_that_is_wanted(folder, repository):
     first = git(repository, "rev-parse", "HEAD")
     git(repository, "commit", "--allow-empty", "-m", "second")
-    assert prepare_folder(folder, "demo", revision=first[:10]).facts.commit == first
+    assert prepare(folder, revision=first[:10]).facts.commit == first
     with pytest.raises(RepositoryRefused, match="no revision nowhere"):
-        prepare_folder(session_folder(uuid.uuid4(), uuid.uuid4()), "demo", revision="nowhere")
+        prepare(session_folder(uuid.uuid4(), uuid.uuid4()), revision="nowhere")
     with pytest.raises(RepositoryRefused, match="no revision --help"):
-        prepare_folder(session_folder(uuid.uuid4(), uuid.uuid4()), "demo", revision="--help")
+        prepare(session_folder(uuid.uuid4(), uuid.uuid4()), revision="--help")
 
 
 def test_commits_of_a_worktree_that_is_gone_are_gone_on_with(folder, repository):
-    prepare_folder(folder, "demo")
+    prepare(folder)
     (folder / "new.txt").write_text("x")
     git(folder, "add", ".")
     git(folder, "commit", "-m", "work")
     subprocess.run(["rm", "-rf", str(folder)], check=True)
-    prepared = prepare_folder(folder, "demo")
+    prepared = prepare(folder)
     assert prepared.is_fresh
     assert (folder / "new.txt").exists()
 
@@ -133,36 +138,70 @@ def test_hooks_of_a_repository_are_not_run(folder, repository):
     hook.write_text("#!/bin/sh\ntouch /tmp/should-not-be\nexit 1\n")
     hook.chmod(0o755)
     git(repository, "config", "core.fsmonitor", "touch ran-a-monitor; false")
-    prepare_folder(folder, "demo")
+    prepare(folder)
     assert not Path("/tmp/should-not-be").exists()
     assert not (folder / "ran-a-monitor").exists()
 
 
-@pytest.mark.parametrize("named", ["../outside", "{tmp}/outside", "link", "none", "/", "plain", "fake"])
-def test_a_repository_outside_of_the_roots_is_refused(folder, tmp_path, named):
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    git(outside, "init")
-    git(outside, "commit", "--allow-empty", "-m", "first")
+@pytest.fixture
+def others(tmp_path: Path) -> Path:
+    """What is no repository of the workspace acme: one of another workspace, and ways to it."""
     roots = tmp_path / "repos"
-    (roots / "link").symlink_to(outside)
-    (roots / "plain").mkdir()
-    (roots / "fake").mkdir()
-    (roots / "fake" / ".git").write_text(f"gitdir: {outside}/.git\n")
+    theirs = roots / "theirs" / "secret"
+    theirs.mkdir(parents=True)
+    git(theirs, "init")
+    git(theirs, "commit", "--allow-empty", "-m", "first")
+    (roots / "acme" / "link").symlink_to(theirs)
+    (roots / "acme" / "plain").mkdir()
+    (roots / "acme" / "fake").mkdir()
+    (roots / "acme" / "fake" / ".git").write_text(f"gitdir: {theirs}/.git\n")
+    return roots
+
+
+@pytest.mark.parametrize(
+    "named",
+    ["../theirs/secret", "{roots}/theirs/secret", "link", "none", "/", ".", "{roots}/acme", "plain", "fake"],
+)
+def test_a_repository_that_is_not_the_workspaces_is_refused(folder, others, named):
     with pytest.raises(RepositoryRefused, match=r"REPO_ROOTS|is no git repository"):
-        prepare_folder(folder, named.format(tmp=tmp_path))
+        prepare(folder, named.format(roots=others))
     assert not folder.exists()
 
 
+def test_nobody_learns_what_else_is_there(folder, others):
+    told = set()
+    for named in ("../theirs/secret", "../theirs/none", "/usr", "/none"):
+        with pytest.raises(RepositoryRefused) as refused:
+            prepare(folder, named)
+        told.add(str(refused.value).replace(named, "X"))
+    assert told == {
+        f"This workspace has no repository X: its repositories lie in {others}/acme (REPO_ROOTS). "
+        "Have one put there, or correct the flow."
+    }
+
+
+def test_a_workspace_called_like_a_repository_does_not_get_it(folder, tmp_path):
+    git(tmp_path, "init", "repos/legacy")
+    (tmp_path / "repos" / "legacy" / "part").mkdir()
+    for named in (".", "part", ".git", ""):
+        with pytest.raises(RepositoryRefused):
+            prepare_folder(folder, named or str(tmp_path / "repos" / "legacy"), workspace="legacy")
+
+
+def test_without_a_workspace_there_is_no_repository(folder, repository):
+    for named in ("acme/demo", str(repository)):
+        with pytest.raises(RepositoryRefused):
+            prepare_folder(folder, named)
+
+
 def test_a_repository_without_a_commit_is_refused(folder, tmp_path):
-    (tmp_path / "repos" / "empty").mkdir()
-    git(tmp_path / "repos" / "empty", "init")
+    git(tmp_path, "init", "repos/acme/empty")
     with pytest.raises(RepositoryRefused, match="no commit yet"):
-        prepare_folder(folder, "empty")
+        prepare(folder, "empty")
 
 
 def test_a_folder_is_forgotten_with_its_worktree_and_a_branch_without_work(folder, repository):
-    prepare_folder(folder, "demo")
+    prepare(folder)
     (folder / "locked").mkdir(mode=0o500)
     forget_folder(folder)
     assert not folder.exists()
@@ -172,7 +211,7 @@ def test_a_folder_is_forgotten_with_its_worktree_and_a_branch_without_work(folde
 
 
 def test_a_branch_with_commits_of_its_own_outlives_its_folder(folder, repository):
-    prepare_folder(folder, "demo")
+    prepare(folder)
     git(folder, "commit", "--allow-empty", "-m", "work")
     forget_folder(folder)
     assert git(repository, "branch", "--list", "sessions/*") == f"sessions/{folder.name}"
@@ -199,7 +238,7 @@ def test_only_old_folders_of_ended_sessions_are_forgotten(tmp_path):
 @pytest.mark.parametrize("named", ["", "demo"], ids=["folder", "worktree"])
 def test_what_work_puts_there_as_git_starts_no_program(folder, repository, tmp_path, named):
     """To see whether a file has changed git may start a filter, a program that settings name."""
-    prepare_folder(folder, named)
+    prepare(folder, named)
     (folder / ".git").unlink(missing_ok=True)
     git(folder, "init")
     (folder / ".gitattributes").write_text("* filter=trap\n")
@@ -213,10 +252,33 @@ def test_what_work_puts_there_as_git_starts_no_program(folder, repository, tmp_p
 
 
 def test_work_cannot_lead_to_another_repository(folder, repository, tmp_path):
-    git(tmp_path, "clone", str(repository), "repos/other")
-    prepare_folder(folder, "demo")
-    (folder / ".git").write_text(f"gitdir: {tmp_path}/repos/other/.git\n")
-    prepared = prepare_folder(folder, "demo")
+    git(tmp_path, "clone", str(repository), "repos/acme/other")
+    prepare(folder)
+    (folder / ".git").write_text(f"gitdir: {tmp_path}/repos/acme/other/.git\n")
+    prepared = prepare(folder)
     assert not prepared.is_fresh
     assert prepared.facts.branch == f"sessions/{folder.name}"
-    assert git_folder_of(folder) == repository / ".git"
+    assert git_places(folder)[1][0] == repository / ".git"
+
+
+def test_a_worktree_leaves_those_of_other_sessions_alone(folder, repository):
+    other = session_folder(uuid.uuid4(), uuid.uuid4())
+    prepare(other)
+    prepare(folder)
+    forget_folder(folder)
+    assert not prepare(other).is_fresh
+    assert git(repository, "branch", "--list", "sessions/*") == f"+ sessions/{other.name}"
+
+
+def test_what_a_repository_knows_of_a_folder_that_is_gone_is_no_hindrance(folder, repository):
+    prepare(folder)
+    (Path(git_places(folder)[0][0]) / "locked").touch()
+    subprocess.run(["rm", "-rf", str(folder), str(side_folder(folder))], check=True)
+    assert prepare(folder).is_fresh
+    assert (folder / "a.txt").exists()
+
+
+def test_a_bare_repository_will_do(folder, repository):
+    git(repository.parent, "clone", "--bare", "demo", "bare.git")
+    assert prepare(folder, "bare.git").facts.repo == "bare.git"
+    assert (folder / "a.txt").read_text() == "one\n"

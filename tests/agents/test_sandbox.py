@@ -91,13 +91,13 @@ def test_limits_hold_inside(folder):
 
 @needs_bubblewrap
 def test_a_worktree_can_be_committed_to_and_its_hooks_cannot_be_changed(folder, settings):
-    repository = settings.REPO_ROOTS[0] / "demo"
+    repository = settings.REPO_ROOTS[0] / "acme" / "demo"
     repository.mkdir(parents=True)
     names = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
     for arguments in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
         subprocess.run(["git", *names, *arguments], cwd=repository, check=True)
     (repository / ".git" / "hooks").mkdir(exist_ok=True)
-    tree = prepare_folder(session_folder(uuid.uuid4(), uuid.uuid4()), "demo").path
+    tree = prepare_folder(session_folder(uuid.uuid4(), uuid.uuid4()), "demo", workspace="acme").path
     seen = run(
         tree, f"echo a > a; git add a; git {' '.join(names)} commit -qm work; git log --oneline | wc -l"
     )

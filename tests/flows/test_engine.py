@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import threading
 from datetime import timedelta
 
@@ -21,6 +22,8 @@ from tests.factories.agents import ProfileFactory
 from tests.flows.doings import break_down, fail, say
 from tests.flows.worlds import lines_of, receipts_of, steps_of
 from workspace.services import set_secret
+
+AUTHOR = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
 
 
 def lines_with(run: FlowRun, event: str) -> list[str]:
@@ -188,6 +191,21 @@ def test_a_runtime_that_is_not_configured_blocks_the_run_until_it_is(bench, appr
 def test_a_runtime_that_is_not_there_blocks_the_run(bench):
     blocked = bench.advance(bench.start({"runtime": "codex"}))
     assert (blocked.status, blocked.error) == ("blocked", "there is no runtime “codex” in this installation")
+
+
+def test_a_repository_of_another_workspace_blocks_the_run(bench, settings, tmp_path):
+    settings.REPO_ROOTS = [tmp_path / "repos"]
+    theirs = tmp_path / "repos" / "theirs" / "demo"
+    own = tmp_path / "repos" / bench.world.tenant.slug / "demo"
+    for place in (theirs, own):
+        place.mkdir(parents=True)
+        for arguments in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
+            subprocess.run(["git", *AUTHOR, *arguments], cwd=place, check=True)
+    assert bench.advance(bench.start({}, repo_path="demo")).status == "completed"
+    for number, named in enumerate((str(theirs), "../theirs/demo")):
+        blocked = bench.advance(bench.start({}, name=f"Bench {number}", repo_path=named))
+        assert blocked.status == "blocked"
+        assert f"no repository {named}: its repositories lie in {own.parent}" in blocked.error
 
 
 def test_a_secret_reaches_the_work_that_names_it_and_nothing_else(bench):
