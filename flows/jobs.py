@@ -8,7 +8,7 @@ from celery import shared_task
 
 from flows import triggers
 from flows.engine import take_up
-from flows.waking import wake_lost_runs
+from flows.waking import wake_lost_runs, wake_next_run
 
 __all__ = ["advance", "start_due_triggers", "take_up_lost_runs"]
 
@@ -20,12 +20,12 @@ def advance(run_id: str) -> None:
     Where the queue never empties, the sweep's own message would expire in it: so who has done a run looks.
     """
     if take_up(uuid.UUID(run_id)):
-        wake_lost_runs()
+        wake_next_run()
 
 
 @shared_task(name="flows.jobs.take_up_lost_runs")  # type: ignore[untyped-decorator]
 def take_up_lost_runs() -> None:
-    """Wake each run that no worker holds.
+    """Wake runs that no worker holds.
 
     It waits in the queue of the runs themselves: it is its turn when a worker has time for a further run.
     """

@@ -17,7 +17,7 @@ from flows import services
 from flows.engine import advance, take_up
 from flows.leases import LEASE, LeaseLost, claim_run, keep, release, renew
 from flows.models import FlowRun, RunStatus, StepRun
-from flows.waking import wake_lost_runs
+from flows.waking import wake_lost_runs, wake_next_run
 from tests.config.processes import eventually
 from tests.flows.doings import say
 from tests.flows.worlds import World, lines_of, picture_of
@@ -275,3 +275,20 @@ def test_the_sweep_wakes_what_nobody_is_at_and_nothing_else(bench, monkeypatch):
     assert set(sent) == {str(waits.pk), str(lost.pk)}
     Tenant.objects.filter(pk=fresh.tenant_id).update(suspended_at=old)
     assert wake_lost_runs() == 0
+
+
+def test_however_many_runs_wait_who_has_done_one_sends_one_and_a_lost_one_first(bench, monkeypatch):
+    sent: list[Any] = []
+    monkeypatch.setattr("flows.waking.current_app.send_task", lambda job, args, **_: sent.extend(args))
+    monkeypatch.setattr("flows.waking.MOST_WAITING", 2)
+    runs = [bench.start({}, name=f"flow {number}") for number in range(5)]
+    old = timezone.now() - timedelta(minutes=1)
+    FlowRun.objects.update(changed_at=old)
+    wake_next_run()
+    assert sent == [str(runs[0].pk)]
+    bench.claim(runs[3])
+    lapse(runs[3])
+    wake_next_run()
+    assert sent[1:] == [str(runs[3].pk)]
+    assert wake_lost_runs() == 3
+    assert sent[2:] == [str(runs[3].pk), str(runs[0].pk), str(runs[1].pk)]
