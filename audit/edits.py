@@ -26,14 +26,21 @@ class _Digest(Func):
     output_field = TextField()
 
 
-def edits_seen(tenant_id: uuid.UUID, session: tuple[str, uuid.UUID]) -> list[JSON]:
-    """Each edit in its order: {"seq", "path", "digest"}, the SHA-256 of its texts before, after and patch."""
+def edits_seen(
+    tenant_id: uuid.UUID, session: tuple[str, uuid.UUID], *, afresh: str = ""
+) -> list[dict[str, JSON]]:
+    """Each edit in its order: {"seq", "path", "digest"}, the SHA-256 of its texts before, after and patch.
+
+    A status line whose native id begins with `afresh` says that all edits before it are gone.
+    """
     transcript = find_transcript(tenant_id, session)
     if transcript is None:
         return []
-    edits = TranscriptEntry.objects.filter(
-        tenant_id=tenant_id, transcript=transcript, kind=EntryKind.FILE_EDIT.value
-    )
+    entries = TranscriptEntry.objects.filter(tenant_id=tenant_id, transcript=transcript)
+    edits = entries.filter(kind=EntryKind.FILE_EDIT.value)
+    if afresh:
+        lines = entries.filter(kind=EntryKind.STATUS.value, native_id__startswith=afresh)
+        edits = edits.filter(seq__gt=lines.order_by("-seq").values_list("seq", flat=True).first() or 0)
     texts = [
         part
         for name in ("before", "after", "patch")

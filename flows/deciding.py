@@ -9,12 +9,14 @@ from typing import Any, cast
 
 from agents.expressions import ExpressionError, MissingValue, fill, holds
 from audit.entries import JSON
+from audit.services import content_hash
 from flows.models import CheckpointMode, FlowRun, OnFailure, RunStatus, StepRun, StepStatus
 from flows.services.steps import see_results
 
 __all__ = [
     "MAX_CUT_OFFS",
     "AfterFailure",
+    "Approval",
     "Ask",
     "Begin",
     "Block",
@@ -68,9 +70,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A person decides before the current step."""
+    """A person decides before the current step; `again` says what has changed since somebody approved it."""
 
     arguments: Mapping[str, JSON]
+    again: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class TakeUp:
 
 @dataclass(frozen=True, slots=True)
 class Recover:
-    """The worker of the current attempt was lost."""
+    """The worker of the current attempt was lost, or what was approved is not what it would begin with."""
 
     error: str
 
@@ -134,17 +137,27 @@ class Pass:
 type AfterFailure = Fail | Retry | Pass
 
 
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """The last approval of the current step: what was seen, and the changes of files as they are by now."""
+
+    seen: Mapping[str, Any]
+    file_edits: Sequence[JSON] = ()
+
+    @property
+    def arguments(self) -> dict[str, JSON]:
+        """What was approved: what was seen, as it was edited."""
+        edits = self.seen.get("edits", {})
+        return {**self.seen["arguments"], **{name: after for name, (_, after) in edits.items()}}
+
+
 def decide(
-    run: FlowRun,
-    steps: Sequence[StepRun],
-    now: datetime,
-    *,
-    approved: Sequence[Mapping[str, Any]] = (),
+    run: FlowRun, steps: Sequence[StepRun], now: datetime, *, approval: Approval | None = None
 ) -> Decision:
     """What is next for a run that the caller has claimed and whose last decision it has carried out.
 
-    `steps` are all attempts of all steps. `approved` is what people saw when they approved steps of this run:
-    a further attempt of exactly that is not asked about again.
+    `steps` are all attempts of all steps. An `approval` of an earlier attempt of the current step holds for
+    a further one, with what was approved, until something has changed that its approver did not see.
     """
     if run.status == RunStatus.PENDING:
         return Begin()
@@ -153,9 +166,9 @@ def decide(
     attempts = sorted((s for s in steps if s.position == run.step_position), key=lambda s: s.attempt)
     step = attempts[-1]
     if step.status == StepStatus.PENDING:
-        return _decide_pending(run, steps, step, now, approved)
+        return _decide_pending(run, steps, step, now, approval)
     if step.status == StepStatus.RUNNING:
-        return TakeUp() if step.fence is None else _decide_lost(run, attempts)
+        return _decide_approved(run, approval) if step.fence is None else _decide_lost(run, attempts)
     return Complete()
 
 
@@ -202,7 +215,7 @@ def _decide_pending(
     steps: Sequence[StepRun],
     step: StepRun,
     now: datetime,
-    approved: Sequence[Mapping[str, Any]],
+    approval: Approval | None,
 ) -> Decision:
     if step.due_at is not None and step.due_at > now:
         return Wait(step.due_at)
@@ -217,29 +230,44 @@ def _decide_pending(
         return Block(f"step {step.position} “{step.name}” cannot begin: {error}")
     mode = run.snapshot["flow"]["checkpoint_mode"]
     is_asked = mode == CheckpointMode.ALL or (mode == CheckpointMode.TEMPLATE and design["has_checkpoint"])
-    if is_asked and not _is_approved(run, steps, step, arguments, approved):
+    if not is_asked:
+        return Start(arguments)
+    if approval is None:
         return Ask(arguments)
-    return Start(arguments)
+    change = _find_change(run, steps, step, arguments, approval.seen) or _find_changed_files(run, approval)
+    return Ask(arguments, change) if change else Start(approval.arguments)
 
 
-def _is_approved(
-    run: FlowRun,
-    steps: Sequence[StepRun],
-    step: StepRun,
-    arguments: JSON,
-    approved: Sequence[Mapping[str, Any]],
-) -> bool:
-    """Whether somebody approved an earlier attempt of this step, and nothing of it has changed since."""
+def _decide_approved(run: FlowRun, approval: Approval | None) -> Decision:
+    """A step that was approved is not begun with in a folder that has lost what its approver saw there."""
+    change = _find_changed_files(run, approval) if approval else ""
+    return Recover(f"It was not begun with: {change}.") if change else TakeUp()
+
+
+def _find_change(
+    run: FlowRun, steps: Sequence[StepRun], step: StepRun, arguments: JSON, seen: Mapping[str, Any]
+) -> str:
+    """What of a step is not as it was seen, "" if all is; True and 1 are not the same."""
     before = sorted((s for s in steps if s.position < step.position), key=lambda s: (s.position, s.attempt))
-    results = see_results(before)
-    skill = run.snapshot["steps"][step.position - 1]["skill"]
-    return any(
-        seen["step"]["position"] == step.position
-        and seen["step"]["skill"] == skill
-        and seen["arguments"] == arguments
-        and seen["results"] == results
-        for seen in approved
-    )
+    if content_hash(seen["step"]["skill"]) != content_hash(run.snapshot["steps"][step.position - 1]["skill"]):
+        return "its skill is not the one that was approved"
+    if content_hash(seen["arguments"]) != content_hash(arguments):
+        return "its arguments are not those that were approved"
+    if content_hash(seen["results"]) != content_hash(see_results(before)):
+        return "the results of earlier steps have changed since it was approved"
+    return ""
+
+
+def _find_changed_files(run: FlowRun, approval: Approval) -> str:
+    """Whether files have changed beyond what was approved, in words; "" if not.
+
+    While the run goes on by itself (its version moved once since, by the approval) whatever has been added
+    is what the approved step did itself. Once somebody has taken the run up again it is news to them.
+    """
+    seen, found = approval.seen.get("file_edits", []), list(approval.file_edits)
+    if run.version == approval.seen["version"] + 1:
+        found = found[: len(seen)]
+    return "" if found == seen else "files have changed since it was approved"
 
 
 def _decide_lost(run: FlowRun, attempts: Sequence[StepRun]) -> Decision:

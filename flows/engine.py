@@ -19,7 +19,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from agents.runtimes import Outcome, Stop, StopReason, get_runtime
-from audit.entries import JSON, EntryKind, NewEntry
+from audit.entries import JSON
 from audit.imports import Delivery
 from audit.models import DecisionReceipt
 from audit.models import Outcome as Decided
@@ -27,6 +27,7 @@ from audit.redaction import Redactor
 from audit.redactors import one_redactor
 from flows import services
 from flows.deciding import (
+    Approval,
     Ask,
     Begin,
     Block,
@@ -45,7 +46,7 @@ from flows.deciding import (
     decide_after_failure,
 )
 from flows.leases import KIND, Claim, LeaseLost, claim_run, keep, make_holder, park, release
-from flows.models import FlowRun, StepRun
+from flows.models import FlowRun, StepRun, StepStatus
 from flows.performing import (
     Assignment,
     FindRuntime,
@@ -148,7 +149,7 @@ class _Worker:
         if run.fence != self.claim.fence:
             raise LeaseLost(f"run {run.pk} was taken over")
         step = max((s for s in steps if s.position == run.step_position), key=lambda s: s.attempt)
-        match decide(run, steps, timezone.now(), approved=self._read_approved(run, step)):
+        match decide(run, steps, timezone.now(), approval=self._read_approval(run, step)):
             case Start(arguments):
                 self._start(run, step, steps, arguments)
             case TakeUp():
@@ -174,32 +175,41 @@ class _Worker:
         match decision:
             case Complete():
                 services.complete_run(**self._as_engine())
-            case Ask(arguments):
-                services.pause_at_checkpoint(**self._as_engine(), arguments=arguments)
+            case Ask(arguments, again):
+                services.pause_at_checkpoint(**self._as_engine(), arguments=arguments, again=again)
             case Block(reason):
                 services.block_run(**self._as_engine(), reason=reason)
             case GiveUp(reason):
                 services.interrupt_run(**self._as_engine(), reason=reason)
 
-    def _read_approved(self, run: FlowRun, step: StepRun) -> list[Mapping[str, Any]]:
-        """What was seen by those who approved earlier attempts of the current step."""
-        if step.attempt == 1:
-            return []
+    def _read_approval(self, run: FlowRun, step: StepRun) -> Approval | None:
+        """The last approval of the current step, where a decision may hang on it."""
+        is_approved = step.status == StepStatus.RUNNING and step.fence is None
+        is_further = step.status == StepStatus.PENDING and step.attempt > 1
+        if not is_approved and not is_further:
+            return None
         receipts = DecisionReceipt.objects.for_tenant(run.tenant_id).filter(
-            session_kind=KIND, session_id=run.pk, outcome=Decided.APPROVED
+            session_kind=KIND,
+            session_id=run.pk,
+            outcome__in=[Decided.APPROVED, Decided.EDITED],
+            seen__step__position=step.position,
         )
-        return list(receipts.filter(seen__step__position=step.position).values_list("seen", flat=True))
+        seen = receipts.order_by("-created_at", "-pk").values_list("seen", flat=True).first()
+        return None if seen is None else Approval(seen, services.see_edits(run))
 
     def _start(
         self, run: FlowRun, step: StepRun, steps: list[StepRun], arguments: Mapping[str, JSON] | None
     ) -> None:
         """Begin with a step and see it through; one that was approved has its arguments already."""
         try:
+            folder, was_lost = self._open_folder(run, steps)
+            if was_lost:
+                return  # what was approved may be gone with it: decide again
             assignment = make_assignment(
                 run,
                 step,
                 arguments=step.parameters if arguments is None else arguments,
-                folder=self._open_folder(run, steps),
+                folder=folder,
                 redactor=self.know_secrets(),
                 find_runtime=self.find_runtime,
             )
@@ -220,21 +230,16 @@ class _Worker:
         )
         self._end(run, step, steps, outcome)
 
-    def _open_folder(self, run: FlowRun, steps: list[StepRun]) -> Path:
-        """The run's folder; the transcript says if it was lost. Raises `Missing`."""
-        if self.folder is None or not self.folder.is_dir():
-            prepared = open_folder(run, steps)
-            self.folder = prepared.path
-            line = NewEntry(
-                kind=EntryKind.STATUS,
-                native_id=f"run:folder:{run.fence}:{run.step_position}",
-                occurred_at=timezone.now(),
-                text="The run's folder was gone: it goes on in a fresh one",
-                data={"event": "run_folder"},
-            )
-            was_lost = prepared.is_fresh and any(step.started_at for step in steps)
-            self._store(Delivery(entries=[line] if was_lost else [], facts=prepared.facts))
-        return self.folder
+    def _open_folder(self, run: FlowRun, steps: list[StepRun]) -> tuple[Path, bool]:
+        """The run's folder, and whether it was lost, which the transcript says then. Raises `Missing`."""
+        if self.folder is not None and self.folder.is_dir():
+            return self.folder, False
+        prepared = open_folder(run, steps)
+        self.folder = prepared.path
+        was_lost = prepared.is_fresh and any(step.fence is not None for step in steps)
+        line = services.make_folder_line(run, timezone.now())
+        self._store(Delivery(entries=[line] if was_lost else [], facts=prepared.facts))
+        return self.folder, was_lost
 
     def _perform(self, assignment: Assignment) -> Outcome:
         """See a runtime through its work, storing what it tells before it is asked for more."""

@@ -40,12 +40,17 @@ __all__ = [
     "add_entries",
     "fail_step",
     "finish_step",
+    "make_folder_line",
     "pause_at_checkpoint",
     "see_checkpoint",
+    "see_edits",
     "see_results",
     "skip_step",
     "start_step",
 ]
+
+#: How the native id of a line begins that says that the run's folder was lost.
+FRESH_FOLDER = "run:folder:"
 
 
 @transaction.atomic
@@ -135,19 +140,21 @@ def pause_at_checkpoint(
     actor: Actor,
     arguments: Mapping[str, JSON] | None = None,
     message: str = "",
+    again: str = "",
     fence: int | None = None,
     now: datetime | None = None,
 ) -> FlowRun:
     """Ask a person before the current step; what they will see is bound into the checkpoint's hash.
 
-    `message` is the step's own unless given.
+    `message` is the step's own unless given; `again` says what has changed since the step was approved.
     """
     now = now or timezone.now()
     run = lock_run(tenant_id=tenant_id, run_id=run_id, move="pause", fence=fence)
     step = find_current_step(run)
     move_step(step, "pause", {"parameters": _clean_arguments(run, step, arguments)})
     message = message or run.snapshot["steps"][step.position - 1]["checkpoint_message"]
-    run.checkpoint_message = redact(tenant_id=run.tenant_id, text=message) or f"Go on with step {step}?"
+    message = redact(tenant_id=run.tenant_id, text=message) or f"Go on with step {step}?"
+    run.checkpoint_message = f"{message}\n\nAsked again: {again}." if again else message
     seq = write_line(
         run,
         kind=EntryKind.CHECKPOINT,
@@ -182,7 +189,7 @@ def see_checkpoint(run: FlowRun, step: StepRun, *, version: int | None = None) -
     """
     design = run.snapshot["steps"][step.position - 1]
     done = StepRun.objects.for_tenant(run.tenant_id).filter(run=run, position__lt=step.position)
-    edits = edits_seen(run.tenant_id, (KIND, run.pk))
+    edits = see_edits(run)
     return {
         "run": str(run.pk),
         "version": run.version if version is None else version,
@@ -199,6 +206,22 @@ def see_checkpoint(run: FlowRun, step: StepRun, *, version: int | None = None) -
         "results": see_results(done.order_by("position", "attempt")),
         **({"file_edits": edits} if edits else {}),
     }
+
+
+def see_edits(run: FlowRun) -> list[dict[str, JSON]]:
+    """The diff so far, as digests: what steps have changed in the folder that the run has now."""
+    return edits_seen(run.tenant_id, (KIND, run.pk), afresh=FRESH_FOLDER)
+
+
+def make_folder_line(run: FlowRun, now: datetime) -> NewEntry:
+    """The line that says that a run goes on in a fresh folder, without what earlier steps have changed."""
+    return make_line(
+        kind=EntryKind.STATUS,
+        native_id=f"{FRESH_FOLDER}{run.fence}:{run.step_position}",
+        text="The run's folder was gone: it goes on in a fresh one",
+        now=now,
+        data={"event": "run_folder"},
+    )
 
 
 def see_results(steps: Iterable[StepRun]) -> JSON:

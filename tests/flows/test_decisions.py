@@ -140,6 +140,7 @@ def test_a_decision_on_what_is_shown_now_is_taken_by_its_hash(world):
     shown = content_hash(services.see_checkpoint(run, StepRun.objects.get(run=run, position=2)))
     world.decide(services.approve_checkpoint, run, seen_hash=shown)
     assert receipts_of(run)[0].content_hash == shown
+    assert [line.data["content_hash"] for line in lines_of(run) if line.kind == "approval"] == [shown]
 
 
 def test_each_pause_has_a_hash_of_its_own(world):

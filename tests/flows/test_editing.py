@@ -13,7 +13,6 @@ from flows import services
 from flows.models import FlowRun, RunStatus, StepRun
 from flows.moves import find_current_step
 from sessions_app.kinds import StaleVersion
-from tests.flows.doings import fail
 from tests.flows.worlds import World, lines_of, picture_of, receipts_of
 from workspace.models import Membership
 from workspace.secrets import create_secret
@@ -195,16 +194,3 @@ def test_the_cards_lead_to_the_page_and_it_is_no_action_to_post(world, asked, cl
     posted = {"action": "edit", "version": asked.version}
     url = f"{at}/sessions/flow_run/{asked.pk}/action/"
     assert client.post(url, posted).status_code == 403
-
-
-def test_a_worker_does_what_was_approved_and_a_further_attempt_asks_again(bench):
-    bench.runtime.doings = {"bad": fail}
-    run = bench.start({"body": "bad", "has_checkpoint": True, "parameters": {"target": "all"}})
-    bench.advance(run)
-    bench.world.decide(services.approve_checkpoint, run, arguments={"target": "docs"}, now=None)
-    assert bench.advance(run).status == RunStatus.FAILED
-    assert [work.arguments for work in bench.runtime.done] == [{"target": "docs"}]
-    bench.world.call(services.retry_run, run, now=None)
-    assert bench.advance(run).status == RunStatus.PAUSED
-    assert find_current_step(run).parameters == {"target": "all"}
-    assert len(bench.runtime.done) == 1

@@ -9,6 +9,7 @@ import pytest
 
 from flows.deciding import (
     AfterFailure,
+    Approval,
     Ask,
     Begin,
     Block,
@@ -162,6 +163,7 @@ def test_a_failure_between_cut_offs_begins_the_count_anew():
 def seen(**changes: Any) -> dict[str, Any]:
     result = {"position": 1, "name": "s1", "attempt": 1, "status": "completed", "result": FIRST_DONE.result}
     return {
+        "version": 1,
         "step": {"position": 2, "name": "s2", "attempt": 1, "skill": SKILL},
         "arguments": FILLED,
         "results": [result],
@@ -169,22 +171,72 @@ def seen(**changes: Any) -> dict[str, Any]:
     }
 
 
+ARGUMENTS_CHANGED = "its arguments are not those that were approved"
+RESULTS_CHANGED = "the results of earlier steps have changed since it was approved"
+FILES_CHANGED = "files have changed since it was approved"
+SEEN_EDIT, OWN_EDIT = ({"seq": seq, "path": "a", "digest": str(seq)} for seq in (4, 9))
+
+
 @pytest.mark.parametrize(
-    ("approved", "is_asked"),
+    ("changes", "again"),
     [
-        ([], True),
-        ([seen()], False),
-        ([seen(arguments={**FILLED, "image": "api:2.3"})], True),
-        ([seen(results=[])], True),
-        ([seen(step={"position": 2, "name": "s2", "attempt": 1, "skill": {**SKILL, "body": "rm"}})], True),
-        ([seen(step={"position": 1, "name": "s1", "attempt": 1, "skill": SKILL})], True),
-        ([seen(results=[]), seen()], False),
+        ({}, ""),
+        ({"arguments": {**FILLED, "image": "api:2.3"}}, ARGUMENTS_CHANGED),
+        ({"results": []}, RESULTS_CHANGED),
+        (
+            {"step": {"position": 2, "name": "s2", "attempt": 1, "skill": {**SKILL, "body": "rm"}}},
+            "its skill is not the one that was approved",
+        ),
+        ({"file_edits": [SEEN_EDIT]}, FILES_CHANGED),
     ],
 )
-def test_a_further_attempt_is_asked_about_unless_exactly_that_was_approved(approved, is_asked):
+def test_a_further_attempt_is_asked_about_unless_exactly_that_was_approved(changes, again):
     run = run_of({}, {**REFERS, "has_checkpoint": True}, at=2)
     steps = [FIRST_DONE, step(2, "failed"), step(2, attempt=2)]
-    assert decide(run, steps, NOW, approved=approved) == (Ask(FILLED) if is_asked else Start(FILLED))
+    approval = Approval(seen(**changes))
+    assert decide(run, steps, NOW, approval=approval) == (Ask(FILLED, again) if again else Start(FILLED))
+    assert decide(run, steps, NOW) == Ask(FILLED)
+
+
+def test_a_further_attempt_begins_with_what_was_approved_not_with_what_was_seen():
+    run = run_of({}, {**REFERS, "has_checkpoint": True}, at=2)
+    steps = [FIRST_DONE, step(2, "failed"), step(2, attempt=2)]
+    edited = seen(edits={"image": ["api:2.4", "api:2.5"]})
+    assert decide(run, steps, NOW, approval=Approval(edited)) == Start({**FILLED, "image": "api:2.5"})
+
+
+def test_a_number_that_became_true_is_asked_about():
+    run = run_of({"has_checkpoint": True, "parameters": {"n": True}})
+    saw = {**seen(arguments={"n": 1}, results=[]), "step": {"position": 1, "attempt": 1, "skill": SKILL}}
+    decision = decide(run, [step(1, "failed"), step(attempt=2)], NOW, approval=Approval(saw))
+    assert decision == Ask({"n": True}, ARGUMENTS_CHANGED)
+
+
+@pytest.mark.parametrize(
+    ("moves_since", "edits", "again"),
+    [
+        (1, [SEEN_EDIT], ""),
+        (1, [SEEN_EDIT, OWN_EDIT], ""),
+        (1, [], FILES_CHANGED),
+        (1, [OWN_EDIT], FILES_CHANGED),
+        (3, [SEEN_EDIT], ""),
+        (3, [SEEN_EDIT, OWN_EDIT], FILES_CHANGED),
+    ],
+)
+def test_what_a_step_has_changed_itself_is_news_to_those_who_take_its_run_up_again(moves_since, edits, again):
+    run = run_of({}, {**REFERS, "has_checkpoint": True}, at=2)
+    run.version = 7 + moves_since
+    approval = Approval(seen(version=7, file_edits=[SEEN_EDIT]), edits)
+    steps = [FIRST_DONE, step(2, "failed"), step(2, attempt=2)]
+    assert decide(run, steps, NOW, approval=approval) == (Ask(FILLED, again) if again else Start(FILLED))
+
+
+def test_a_step_that_was_approved_is_not_begun_with_where_what_was_seen_is_gone():
+    run = run_of({"has_checkpoint": True})
+    run.version = 8
+    approval = Approval(seen(version=7, file_edits=[SEEN_EDIT]), [])
+    decision = decide(run, [step(status="running")], NOW, approval=approval)
+    assert decision == Recover(f"It was not begun with: {FILES_CHANGED}.")
 
 
 def after(seconds: int) -> Retry:
