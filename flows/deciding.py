@@ -271,11 +271,12 @@ def _find_changed_files(run: FlowRun, approval: Approval) -> str:
 
 
 def _decide_lost(run: FlowRun, attempts: Sequence[StepRun]) -> Decision:
+    """Again, unless workers were lost by it too often; those that handed it back say nothing of it."""
     lost = 1
     for attempt in reversed(attempts[:-1]):
         if not attempt.was_cut_off:
             break
-        lost += 1
+        lost += not attempt.was_handed_back
     step = attempts[-1]
     if lost < MAX_CUT_OFFS:
         return Recover(f"The worker of step {step.position} “{step.name}” was lost in the middle of it.")

@@ -278,7 +278,7 @@ class _Worker:
         self._store(outcome.last)
         if self.stop.is_set():
             error = f"The worker of step {step.position} “{step.name}” was stopped in the middle of it."
-            services.retry_step(**self._as_engine(), error=error, was_cut_off=True)
+            services.retry_step(**self._as_engine(), error=error, was_cut_off=True, was_handed_back=True)
         else:
             self._fail(step, steps, design, outcome.error)
 

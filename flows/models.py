@@ -240,7 +240,8 @@ class StepRun(TenantOwned):
     A step that was cut off by an interruption has failed; the run goes on with its next attempt.
     `first_seq` is the number of the attempt's first entry in the run's transcript. `fence` is the claim of
     the run under which a worker took the attempt up; None: none has. `due_at` is when a retry may begin.
-    `was_cut_off`: its worker was lost in the middle of it.
+    `was_cut_off`: its worker was lost in the middle of it, or was shut down and handed it back.
+    `was_passed_over`: it has failed and the run goes on without it.
     """
 
     run = models.ForeignKey(FlowRun, on_delete=models.PROTECT, db_index=False, related_name="step_runs")
@@ -257,6 +258,8 @@ class StepRun(TenantOwned):
     fence = models.PositiveBigIntegerField(null=True, blank=True)
     due_at = models.DateTimeField(null=True, blank=True)
     was_cut_off = models.BooleanField(default=False)
+    was_handed_back = models.BooleanField(default=False, db_default=False)
+    was_passed_over = models.BooleanField(default=False, db_default=False)
 
     objects = TenantQuerySet["StepRun"].as_manager()
 

@@ -211,9 +211,12 @@ def move_step(step: StepRun, move: str, fields: Mapping[str, Any] | None = None)
 
 
 def add_attempt(run: FlowRun, due_at: datetime | None = None) -> StepRun:
-    """The next attempt of the step that failed; a step that has not failed needs none and goes on itself."""
+    """The next attempt of the step that failed.
+
+    A step that has not failed needs none and goes on itself; the last one, passed over, is over.
+    """
     step = find_current_step(run)
-    if step.status != StepStatus.FAILED:
+    if step.status != StepStatus.FAILED or step.was_passed_over:
         return step
     return StepRun.objects.create(
         tenant_id=run.tenant_id,

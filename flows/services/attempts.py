@@ -60,16 +60,18 @@ def retry_step(
     error: str,
     due_at: datetime | None = None,
     was_cut_off: bool = False,
+    was_handed_back: bool = False,
     fence: int | None = None,
     now: datetime | None = None,
 ) -> StepRun:
-    """The current attempt has failed, or its worker was lost; the run goes on with the next one, returned.
+    """The current attempt has failed, or was cut off; the run goes on with the next one, returned.
 
-    It begins at `due_at`, or at once.
+    It begins at `due_at`, or at once. One that was cut off was lost unless its worker has handed it back.
     """
     now = now or timezone.now()
     run = lock_run(tenant_id=tenant_id, run_id=run_id, move="retry_step", fence=fence)
-    step = _fail_attempt(run, actor, error, "retry_step", now, was_cut_off=was_cut_off)
+    cut_off = {"was_cut_off": was_cut_off, "was_handed_back": was_handed_back}
+    step = _fail_attempt(run, actor, error, "retry_step", now, **cut_off)
     following = add_attempt(run, due_at)
     wait = f" in {round((due_at - now).total_seconds())} s" if due_at and due_at > now else ""
     _write_what_follows(run, step, f"Attempt {following.attempt} of “{step.name}” begins{wait}", "retry", now)
@@ -95,7 +97,7 @@ def pass_step(
     now = now or timezone.now()
     run = lock_run(tenant_id=tenant_id, run_id=run_id, move="pass_step", fence=fence)
     position = _find_target(run, to)
-    step = _fail_attempt(run, actor, error, "pass_step", now)
+    step = _fail_attempt(run, actor, error, "pass_step", now, was_passed_over=True)
     if position is None:
         text = "It was the last step; the run goes on without it"
     else:
@@ -126,20 +128,18 @@ def _find_target(run: FlowRun, to: str) -> int | None:
     )
 
 
-def _fail_attempt(
-    run: FlowRun, actor: Actor, error: str, action: str, now: datetime, *, was_cut_off: bool = False
-) -> StepRun:
-    """The current attempt of a locked run has failed, with its line and its audit entry."""
+def _fail_attempt(run: FlowRun, actor: Actor, error: str, action: str, now: datetime, **how: bool) -> StepRun:
+    """The current attempt of a locked run has failed, `how` by its columns, with its line and audit entry."""
     step = find_current_step(run)
     clean = redact(tenant_id=run.tenant_id, text=error)
-    move_step(step, "fail", {"error": clean, "finished_at": now, "was_cut_off": was_cut_off})
+    move_step(step, "fail", {"error": clean, "finished_at": now, **how})
     seq = write_line(
         run,
         kind=EntryKind.ERROR,
         native_id=f"step:{step.position}:{step.attempt}:fail",
         text=error,
         now=now,
-        data=step_data(step, "step_cut_off" if was_cut_off else "step_failed"),
+        data=step_data(step, "step_cut_off" if how.get("was_cut_off") else "step_failed"),
         attempt=step.attempt,
     )
     record_step(step, run=run, actor=actor, action=action, before=StepStatus.RUNNING, entry_seq=seq)

@@ -284,7 +284,10 @@ def resume_run(
     now: datetime | None = None,
     seen_version: int | None = None,
 ) -> FlowRun:
-    """Go on where a blocked or interrupted run stands: after its last finished step, with a new attempt."""
+    """Go on where a blocked or interrupted run stands: after its last finished step, with a new attempt.
+
+    A last step that has finished or was passed over is not done again.
+    """
     now = now or timezone.now()
     run = lock_run(tenant_id=tenant_id, run_id=run_id, move="resume", seen_version=seen_version)
     add_attempt(run)

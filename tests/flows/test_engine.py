@@ -19,7 +19,7 @@ from flows.leases import claim_run
 from flows.models import Artifact, FlowRun, StepRun
 from flows.waking import wake_lost_runs
 from tests.factories.agents import ProfileFactory
-from tests.flows.doings import break_down, fail, say
+from tests.flows.doings import Bench, break_down, fail, say
 from tests.flows.worlds import lines_of, receipts_of, steps_of
 from workspace.services import set_secret
 
@@ -279,13 +279,36 @@ def test_work_that_is_stopped_by_a_shutdown_was_cut_off_and_goes_on_elsewhere(be
 
     bench.runtime.doings = {"long": stop_in_the_middle}
     run = bench.start({}, {"body": "long"})
-    assert bench.advance(run).status == "running"
-    cut_off = StepRun.objects.get(run=run, position=2, attempt=1)
-    assert (cut_off.status, cut_off.was_cut_off) == ("failed", True)
-    FlowRun.objects.filter(pk=run.pk).update(lease_expires_at=None)
+    for attempt in range(1, 8):  # as often as anybody likes: nothing is wrong with the step
+        assert bench.advance(run).status == "running"
+        cut_off = StepRun.objects.get(run=run, position=2, attempt=attempt)
+        assert (cut_off.status, cut_off.was_cut_off, cut_off.was_handed_back) == ("failed", True, True)
+        FlowRun.objects.filter(pk=run.pk).update(lease_expires_at=None)
+    lose_a_worker(bench, run)
     bench.runtime.doings = {}
     assert bench.advance(run).status == "completed"
-    assert bench.runtime.keys == ["step:1:1", "step:2:1", "step:2:2"]
+    assert bench.runtime.keys[-1] == "step:2:9"
+
+
+def lose_a_worker(bench: Bench, run: FlowRun) -> None:
+    claim = bench.claim(run)
+    bench.world.call(services.start_step, run, fence=claim.fence)
+    FlowRun.objects.filter(pk=run.pk).update(lease_expires_at=None)
+
+
+def test_a_last_step_that_was_passed_over_is_not_done_again_by_resuming(bench):
+    """The worker had it written down that the run goes on without it, and came no further."""
+    bench.runtime.doings = {"bad": fail}
+    run = bench.start({}, {"body": "bad", "on_failure": "skip"})
+    bench.world.call(services.begin_run, run)
+    bench.world.finish_steps(run, 1)
+    bench.world.call(services.start_step, run)
+    bench.world.call(services.pass_step, run, error="it failed")
+    bench.world.call(services.interrupt_run, run, reason="a fault of the engine")
+    bench.world.call(services.resume_run, run, now=None)
+    assert bench.advance(run).status == "completed"
+    assert bench.runtime.keys == []
+    assert steps_of(run) == [(1, 1, "completed"), (2, 1, "failed")]
 
 
 def test_a_secret_that_is_registered_in_the_middle_of_a_step_is_kept_out_of_what_it_says_later(

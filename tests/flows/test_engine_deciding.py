@@ -65,8 +65,8 @@ def step(position: int = 1, status: str = "pending", attempt: int = 1, **fields:
     return StepRun(position=position, name=f"s{position}", attempt=attempt, status=status, **fields)
 
 
-def lost(attempt: int) -> StepRun:
-    return step(status="failed", attempt=attempt, was_cut_off=True)
+def lost(attempt: int, **fields: Any) -> StepRun:
+    return step(status="failed", attempt=attempt, was_cut_off=True, **fields)
 
 
 FIRST_DONE = step(1, "completed", result={"image": "api:2.4", "files": ["a", "b"]})
@@ -152,6 +152,18 @@ def test_recovery_gives_up_after_five_workers_in_a_row(lost_before, gives_up):
     assert isinstance(decision, GiveUp if gives_up else Recover)
     if isinstance(decision, GiveUp):
         assert f"lost {lost_before + 1} times in a row" in decision.reason
+
+
+@pytest.mark.parametrize(("lost_before", "gives_up"), [(0, False), (3, False), (4, True)])
+def test_attempts_that_were_handed_back_neither_count_nor_begin_the_count_anew(lost_before, gives_up):
+    attempts = []
+    for _ in range(lost_before or 1):
+        attempts += [lost(len(attempts) + at, was_handed_back=True) for at in range(1, 6)]
+        attempts += [lost(len(attempts) + 1)] if lost_before else []
+    decision = decide(run_of({}), [*attempts, step(status="running", attempt=99, fence=9)], NOW)
+    assert isinstance(decision, GiveUp if gives_up else Recover)
+    if isinstance(decision, GiveUp):
+        assert "lost 5 times in a row" in decision.reason
 
 
 def test_a_failure_between_cut_offs_begins_the_count_anew():
