@@ -249,7 +249,8 @@ class DesignForm:
         if field not in form.fields:
             self.errors.append(str(problem))
             return
-        where = ".".join(map(str, rest))
+        # Of a list of lines the text quotes which one it is.
+        where = "" if field == "artifacts" else ".".join(map(str, rest))
         form.add_error(str(field), f"{where}: {problem.text}" if where else problem.text)
 
     @property

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from audit.entries import JSON
 from audit.looking import newest_lines
 from audit.presenting import format_arguments
 from flows.models import FlowRun, RunStatus, StepRun, StepStatus
@@ -26,6 +28,7 @@ STEP_LOOKS = {
 }
 #: So much of what a step says just now stands in its line.
 SHOWN_LINES = 6
+RESULT_LENGTH = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def _present_step(run: FlowRun, steps: list[StepRun], design: dict[str, Any], ur
         detail=f"{design['skill']['name']} ({design['skill']['runtime']})",
         condition=design.get("condition", ""),
         result=result,
-        result_line=result.partition("\n")[0][:120],
+        result_line=_summarise(last.result),
         output=_newest_output(run, last) if is_at_work else "",
         due_at=last.due_at if last.status == StepStatus.PENDING else None,
     )
@@ -108,6 +111,14 @@ def _present_attempt(step: StepRun, url: str) -> AttemptView:
         error=step.error,
         transcript_url=f"{url}?at={step.first_seq}#e-{step.first_seq}" if step.first_seq else "",
     )
+
+
+def _summarise(result: JSON) -> str:
+    """A step's result in a line: the end of what it said, or its values, as far as they fit."""
+    said = result.get("output", result.get("text")) if isinstance(result, dict) else None
+    if isinstance(said, str) and said.strip():
+        return said.strip().splitlines()[-1][:RESULT_LENGTH]
+    return json.dumps(result, ensure_ascii=False)[:RESULT_LENGTH] if result is not None else ""
 
 
 def _newest_output(run: FlowRun, step: StepRun) -> str:

@@ -33,7 +33,7 @@ def run_detail(request: MemberRequest, run_id: uuid.UUID) -> HttpResponse:
     run: FlowRun = find_session(kind, request.seat.tenant.pk, run_id)
 
     def build() -> dict[str, object]:
-        context = session_context(request, kind, run, extra_facts=_facts(run))
+        context = session_context(request, kind, run, extra_facts=_facts(run, request.seat.tenant.slug))
         slug = request.seat.tenant.slug
         decisions = [action for action in context["actions"] if action.name in DECISIONS]
         return {
@@ -49,8 +49,9 @@ def run_detail(request: MemberRequest, run_id: uuid.UUID) -> HttpResponse:
     return render_session_page(request, "flows/run_detail.html", build)
 
 
-def _facts(run: FlowRun) -> list[Fact]:
-    facts = [Fact("Flow", f"{run.snapshot['flow']['name']} (version {run.flow_version})")]
+def _facts(run: FlowRun, slug: str) -> list[Fact]:
+    name = f"{run.snapshot['flow']['name']} (version {run.flow_version})"
+    facts = [Fact("Flow", name, url=reverse("flows:flow-detail", args=[slug, run.flow_id]))]
     if run.started_at and run.finished_at:
         facts.append(Fact("Took", seconds=(run.finished_at - run.started_at).total_seconds()))
     return facts

@@ -184,15 +184,16 @@ class _Run:
         self.waiting.append(self._entry(EntryKind.TOOL_RESULT, part, text=piece.text, is_partial=True))
 
     def deliver_edits(self) -> Iterator[Delivery]:
-        """What the command changed in its folder, a few files at once; of too many, how many more."""
+        """What waits, then what it changed in its folder, a few files at once; of too many, how many more."""
         problem, more = "", 0
         try:
             changes = self.watch.changes() if self.is_watched else iter(())
             number = 0
             for some in batched(islice(changes, MOST_EDITS), _EDITS_AT_ONCE):
                 names = (f"{self.work.key}:edit:{number + at}" for at in range(1, len(some) + 1))
-                yield Delivery(entries=list(map(make_edit, some, names)))
+                self.waiting.extend(map(make_edit, some, names))
                 number += len(some)
+                yield self.hand_over()
             more = sum(1 for _ in changes)
         except TooManyFilesError:
             self.is_watched = False
@@ -203,7 +204,8 @@ class _Run:
         elif not self.is_watched:
             problem = f"What it changed is not shown: its folder has more than {MAX_FILES:,} files."
         if problem:
-            yield Delivery(entries=[self._entry(EntryKind.SYSTEM, "edits", text=problem)])
+            self.waiting.append(self._entry(EntryKind.SYSTEM, "edits", text=problem))
+            yield self.hand_over()
 
     def outcome(self, exit_code: int) -> Outcome:
         """How it ended, from its exit code, the limits and what it wrote."""

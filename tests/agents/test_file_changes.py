@@ -60,6 +60,11 @@ def test_files_that_come_change_move_and_go_are_told(folder):
     assert run(folder, "cat d") == []
 
 
+def test_a_short_command_is_told_before_what_it_changed(folder):
+    seen = perform(SHELL, make_work(folder, "echo one > a.txt; echo done", sandbox="none"))
+    assert seen.kinds == ["tool_call", "tool_result", "file_edit", "tool_result"]
+
+
 def test_a_file_that_was_only_touched_is_no_edit(folder):
     run(folder, "printf one > a")
     assert run(folder, "touch -d '2030-01-01' a; cp a b; mv b a") == []

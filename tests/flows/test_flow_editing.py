@@ -183,7 +183,7 @@ def test_what_is_changed_is_the_next_version(world):
         ({"steps-0-parameters": "just text"}, "steps-0-parameters", "these are lines of name: value"),
         ({"steps-0-on_failure": "fallback"}, "steps-0-fallback_step", "which is no later step"),
         ({"steps-0-on_failure": "retry"}, "steps-0-max_retries", "needs 1 to 100 retries"),
-        ({"steps-0-artifacts": "/etc/*"}, "steps-0-artifacts", "names no files inside"),
+        ({"steps-0-artifacts": "/etc/*"}, "steps-0-artifacts", "“/etc/*” names no files inside"),
     ],
 )
 def test_what_is_wrong_is_said_at_its_field_and_nothing_is_stored(world, changes, field, said):
@@ -193,6 +193,11 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_is_stored(world, changes
     assert list(editor.errors()) == [field]
     assert Flow.objects.count() == 1
     assert editor.fields["steps-0-name"] == changes.get("steps-0-name", "build")
+
+
+def test_a_wrong_pattern_is_quoted_and_not_numbered(world):
+    editor = Editor(world).press("save", **new_flow(world), **{"steps-0-artifacts": "dist/*\r\n\r\n/etc/*"})
+    assert editor.errors()["steps-0-artifacts"].startswith("“/etc/*” names")
 
 
 def test_a_default_of_a_wrong_type_is_said_at_its_field(world):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 from django.test import Client
+from django.utils.html import escape
 
 from audit.entries import EntryKind, NewEntry
 from audit.imports import Delivery
@@ -19,9 +21,10 @@ def page_of(world: World, run, client: Client) -> str:
     return answer.content.decode()
 
 
-def test_the_page_names_the_flow_and_its_version(world, client):
-    page = page_of(world, world.start(), client)
-    assert "Release (version 1)" in page
+def test_the_page_names_the_flow_and_its_version_and_leads_to_it(world, client):
+    run = world.start()
+    page = page_of(world, run, client)
+    assert f'<a href="/w/{world.tenant.slug}/flows/{run.flow_id}/">Release (version 1)</a>' in page
     assert "staging" in page
 
 
@@ -43,6 +46,24 @@ def test_a_retried_step_counts_its_retries_and_shows_its_last_attempt(world, cli
     assert "exit code 2" not in now
     assert "Attempt 1" in earlier
     assert "exit code 2" in earlier
+
+
+@pytest.mark.parametrize(
+    ("result", "line"),
+    [
+        ({"output": "one\ntwo\n\n", "exit_code": 0}, "two"),
+        ({"text": "All is well."}, "All is well."),
+        ({"output": " "}, escape('{"output": " "}')),
+        ({"files": ["a.txt", "b.txt"]}, escape('{"files": ["a.txt", "b.txt"]}')),
+        (["a", 1], escape('["a", 1]')),
+    ],
+)
+def test_a_folded_result_says_in_its_line_what_is_in_it(world, client, result, line):
+    run = world.run_that_is(RunStatus.RUNNING)
+    world.call(services.finish_step, run, result=result)
+    page = page_of(world, run, client)
+    step = page.partition('id="step-1"')[2].partition("</li>")[0]
+    assert line in step.partition("<summary>")[2].partition("</summary>")[0]
 
 
 def test_a_step_at_work_shows_the_end_of_what_it_prints(world, client):
