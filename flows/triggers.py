@@ -42,6 +42,8 @@ SCHEDULE = Actor(ActorKind.SYSTEM, "schedule")
 
 #: A start is late, and says so, when it comes longer than this after its time.
 LATE = timedelta(minutes=1)
+#: One that cannot be used is tried again after this.
+PUT_OFF = timedelta(minutes=5)
 #: How many due triggers one call takes up; the next one takes the rest.
 BATCH = 200
 
@@ -162,7 +164,7 @@ def start_due_triggers(now: datetime | None = None, *, limit: int = BATCH) -> in
 
     Each time is claimed by compare-and-set on `next_at` in the transaction that starts the run: two workers
     start it once, and a worker that dies before it commits has claimed nothing. One trigger that cannot be
-    used keeps none of the others back.
+    used keeps none of the others back: it is put off for a while, so that those behind it have their turn.
     """
     now = now or timezone.now()
     due = FlowTrigger.objects.filter(
@@ -174,6 +176,8 @@ def start_due_triggers(now: datetime | None = None, *, limit: int = BATCH) -> in
             taken += _take_up(trigger_id, due_at, now)
         except Exception:
             logger.exception("trigger %s could not be taken up", trigger_id)
+            # Where the database is away this fails too, and the next call goes on from here.
+            _put_off(trigger_id, due_at, now)
     return taken
 
 
@@ -205,6 +209,19 @@ def _take_up(trigger_id: uuid.UUID, due_at: datetime, now: datetime) -> bool:
     trigger.save(update_fields=["last_run", "last_run_at"])
     _note(trigger, _tell_of_delay(trigger, run, due_at, now))
     return True
+
+
+@transaction.atomic
+def _put_off(trigger_id: uuid.UUID, due_at: datetime, now: datetime) -> None:
+    """Leave the time `due_at` of a trigger that could not be taken up for later, and say so."""
+    found = FlowTrigger.objects.filter(pk=trigger_id, next_at=due_at, paused_at__isnull=True)
+    if found.update(next_at=now + PUT_OFF):
+        trigger = FlowTrigger.objects.get(pk=trigger_id)
+        _note(
+            trigger,
+            f"The time of {_clock(due_at)} could not be used: something is wrong in this installation, whose log "
+            f"has more. It is tried again at {_clock(trigger.next_at)}.",
+        )
 
 
 def _start(trigger: FlowTrigger, actor: Actor, now: datetime) -> FlowRun:

@@ -183,6 +183,22 @@ def test_one_that_breaks_keeps_the_others_from_nothing(world, caplog):
     assert f"trigger {broken.pk} could not be taken up" in caplog.text
 
 
+def test_those_that_break_again_and_again_starve_nobody(world):
+    broken = [schedule(world) for _ in range(3)]
+    FlowTrigger.objects.update(cron="broken")
+    sound = schedule(world, cron="1 9 * * *")
+    for minute in range(3):
+        triggers.start_due_triggers(NINE + timedelta(minutes=minute), limit=2)
+    assert fresh(sound).last_run is not None
+    assert fresh(broken[0]).note == (
+        "The time of 2 Mar 2026, 09:00 UTC could not be used: something is wrong in this installation, "
+        "whose log has more. It is tried again at 2 Mar 2026, 09:05 UTC."
+    )
+    FlowTrigger.objects.filter(cron="broken").update(cron="0 9 * * *")
+    assert len(start_due(NINE + timedelta(minutes=7))) == 3
+    assert {fresh(one).next_at for one in broken} == {NINE + A_DAY}
+
+
 def test_it_is_used_now_by_who_asks_for_it_and_keeps_its_time(world):
     trigger = schedule(world, skips_overlap=True)
     key = {"tenant_id": world.tenant.pk, "trigger_id": trigger.pk}
