@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 import time
@@ -12,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 import redis
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from agents.runtimes import Stop, StopReason
@@ -24,6 +25,8 @@ from flows.models import FlowRun, RunStatus
 from sessions_app.live import channel_name, valkey
 
 __all__ = ["Following", "show_entry"]
+
+logger = logging.getLogger(__name__)
 
 #: How long a worker has to take the run up before it is done in this process.
 PATIENCE_SECONDS = 2.0
@@ -42,11 +45,17 @@ class Following:
 
     A run that no worker takes up is worked on here, under a claim like any worker's: so it is never done
     twice. With `waits` a checkpoint is no rest. Leaving the block hands back what is at work here.
+
+    While the database is away it waits; `tell_away` is told why, once for each time.
     """
 
-    def __init__(self, run: FlowRun, *, waits: bool = False) -> None:
+    def __init__(
+        self, run: FlowRun, *, waits: bool = False, tell_away: Callable[[str], None] = logger.warning
+    ) -> None:
         self.run = run
         self._waits = waits
+        self._tell_away = tell_away
+        self._is_away = False
         self._seq = 0
         self._stop = Stop()
         self._hands: threading.Thread | None = None
@@ -71,7 +80,8 @@ class Following:
         self._stop.set(StopReason.SHUTDOWN)
         if self._hands is not None:
             self._hands.join()
-        self.run.refresh_from_db()
+        with self._through_outages():
+            self.run.refresh_from_db()
         return was_at_work
 
     @property
@@ -81,14 +91,27 @@ class Following:
     def __iter__(self) -> Iterator[TranscriptEntry]:
         with _hear(self.run) as wait:
             while not self.is_left:
-                yield from self._read_entries()
-                self.run.refresh_from_db()
-                if self._is_at_rest():
-                    # What was written between the two looks.
+                with self._through_outages():
                     yield from self._read_entries()
-                    return
-                self._lend_hands()
+                    self.run.refresh_from_db()
+                    if self._is_at_rest():
+                        # What was written between the two looks.
+                        yield from self._read_entries()
+                        return
+                    self._lend_hands()
                 wait(LOOK_SECONDS)
+
+    @contextmanager
+    def _through_outages(self) -> Iterator[None]:
+        """Ends the block early where the database is away, with a fresh connection for the next one."""
+        try:
+            yield
+            self._is_away = False
+        except (OperationalError, InterfaceError) as error:
+            connection.close()
+            if not self._is_away:
+                self._tell_away(" ".join(str(error).split()))
+            self._is_away = True
 
     def _is_at_rest(self) -> bool:
         if self._waits and self.run.status == RunStatus.PAUSED:

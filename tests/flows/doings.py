@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, ClassVar
+
+from django.utils import timezone
 
 from agents.runtimes import Outcome, Performance, Runtime, RuntimeNotThere, Stop, Work
 from audit.entries import EntryKind, NewEntry
@@ -100,3 +103,8 @@ class Bench:
 
     def approve(self, run: FlowRun) -> FlowRun:
         return self.world.decide(services.approve_checkpoint, run, now=None)
+
+
+def lapse(run: FlowRun) -> None:
+    """The lease has run out: the clock of the database cannot be set, so the lease is."""
+    FlowRun.objects.filter(pk=run.pk).update(lease_expires_at=timezone.now() - timedelta(seconds=1))

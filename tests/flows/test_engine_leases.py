@@ -19,16 +19,11 @@ from flows.leases import LEASE, LeaseLost, claim_run, keep, release, renew
 from flows.models import FlowRun, RunStatus, StepRun
 from flows.waking import wake_lost_runs, wake_next_run
 from tests.config.processes import eventually
-from tests.flows.doings import say
+from tests.flows.doings import lapse, say
 from tests.flows.worlds import World, lines_of, picture_of
 from workspace.models import Tenant
 
 ENDED = ("paused", "blocked", "interrupted", "completed", "failed", "rejected", "cancelled")
-
-
-def lapse(run: FlowRun) -> None:
-    """The lease has run out: the clock of the database cannot be set, so the lease is."""
-    FlowRun.objects.filter(pk=run.pk).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
 
 
 def test_a_claim_holds_the_run_for_one_lease(bench):

@@ -7,12 +7,10 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.db import connection
-from django.utils import timezone
 
 from flows import services
 from flows.engine import take_up
@@ -20,7 +18,7 @@ from flows.models import FlowRun, StepRun
 from flows.waking import wake_lost_runs
 from tests.config.processes import eventually, is_alive
 from tests.factories.agents import ProfileFactory
-from tests.flows.doings import Bench
+from tests.flows.doings import Bench, lapse
 from tests.flows.worlds import lines_of, picture_of, steps_of
 from tests.intake.workers import forget_jobs, run_worker, start_worker
 
@@ -60,11 +58,6 @@ def start_run(bench: Bench, folder: Path) -> FlowRun:
             for name, file in hangs.items()
         )
     )
-
-
-def lapse(run: FlowRun) -> None:
-    """The lease has run out: the clock of the database cannot be set, so the lease is."""
-    FlowRun.objects.filter(pk=run.pk).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
 
 
 def status_of(run: FlowRun) -> str:

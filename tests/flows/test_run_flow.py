@@ -23,8 +23,10 @@ from flows.management.starting import read_parameters
 from flows.models import Flow, FlowRun, StepRun
 from tests.config.processes import eventually
 from tests.factories.agents import ProfileFactory, SkillFactory
+from tests.flows.doings import lapse
 from tests.flows.worlds import World, steps_of
-from tests.intake.workers import environment, forget_jobs
+from tests.intake.processes import database_away_from
+from tests.intake.workers import NAME, environment, forget_jobs
 
 PARAMETERS = (
     ParameterDesign(name="target", required=True),
@@ -157,4 +159,20 @@ def test_ctrl_c_hands_the_run_back_and_says_so(world, tmp_path):
     assert (left.status, left.lease_holder) == ("running", "")
     assert steps_of(left) == [(1, 1, "completed"), (2, 1, "failed"), (2, 2, "pending")]
     assert StepRun.objects.get(run=left, position=2, attempt=1).was_cut_off
+    forget_jobs()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_waits_for_a_database_that_is_away_and_sees_the_run_through(world, tmp_path):
+    mark, go = tmp_path / "mark", tmp_path / "go"
+    make_flow(world, f"touch {mark}; until [ -e {go} ]; do sleep 0.1; done")
+    process = start(tmp_path, "ship it", "-p", "target=moon")
+    eventually(mark.exists, seconds=60)
+    with database_away_from(NAME):
+        assert any(line.startswith("The database is away (") for line in process.stderr or ())
+        go.touch()
+    lapse(FlowRun.objects.get())
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out.splitlines()[-1]) == (0, "completed")
+    assert "Traceback" not in err
     forget_jobs()

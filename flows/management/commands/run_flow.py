@@ -87,7 +87,8 @@ class Command(BaseCommand):
         run = start(tenant, options)
         self.url = settings.PUBLIC_URL + reverse("flows:run-detail", args=[tenant.slug, run.pk])
         self._tell_of_start(run)
-        with Following(run, waits=self.follows and sys.stdin.isatty()) as following:
+        waits = self.follows and sys.stdin.isatty()
+        with Following(run, waits=waits, tell_away=self._tell_away) as following:
             with left_by_ctrl_c(following):
                 for entry in following:
                     self._tell(entry, run)
@@ -125,6 +126,10 @@ class Command(BaseCommand):
             self._print(line)
         if entry.kind == EntryKind.CHECKPOINT:
             self._print(f"          Approve, skip or reject it: {self.url}")
+
+    def _tell_away(self, why: str) -> None:
+        self.stderr.write(f"The database is away ({why}): waiting for it.")
+        self.stderr.flush()
 
     def _tell_of_end(self, run: FlowRun) -> None:
         if self.as_json:
