@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 
-from django.db.models import Func, TextField, Value
+from django.db.models import Func, Subquery, TextField, Value
 from django.db.models.functions import Coalesce, Concat
 
 from audit.diffs import Hunk, hunks_of
@@ -40,7 +40,8 @@ def edits_seen(
     edits = entries.filter(kind=EntryKind.FILE_EDIT.value)
     if afresh:
         lines = entries.filter(kind=EntryKind.STATUS.value, native_id__startswith=afresh)
-        edits = edits.filter(seq__gt=lines.order_by("-seq").values_list("seq", flat=True).first() or 0)
+        newest = Subquery(lines.order_by("-seq").values("seq")[:1])
+        edits = edits.filter(seq__gt=Coalesce(newest, 0))
     texts = [
         part
         for name in ("before", "after", "patch")

@@ -80,7 +80,7 @@ class ChatKind(SessionKind):
             return "", None
         return f"{whom}: {obj.waiting_reason}" if obj.waiting_reason else whom, obj.waiting_since
 
-    def peek(self, obj: Chat) -> Peek:
+    def peek(self, obj: Chat, *, among: int = 1) -> Peek:
         last = last_output(obj.tenant_id, (KIND, obj.pk)) or super().peek(obj)
         if obj.status not in WAITS_ON:
             return last

@@ -124,9 +124,9 @@ class FlowRunKind(SessionKind):
         may_decide = Q(approver_ids=[]) | Q(approver_ids__contains=[user_id])
         return Q(status="paused") & may_decide, Q(status__in=["blocked", "interrupted"], owner_id=user_id)
 
-    def peek(self, obj: FlowRun) -> Peek:
+    def peek(self, obj: FlowRun, *, among: int = 1) -> Peek:
         if obj.status == RunStatus.PAUSED:
-            return peek_at_checkpoint(obj)
+            return peek_at_checkpoint(obj, among=among)
         return last_output(obj.tenant_id, (KIND, obj.pk)) or super().peek(obj)
 
     def decision_on(self, obj: FlowRun, version: int) -> str:

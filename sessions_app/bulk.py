@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,9 @@ from workspace.access import MemberRequest, for_members
 
 #: How many sessions are decided at once.
 MOST_SELECTED = 100
+#: How many characters of what they ask are shown, of all together and of each at the least; what they have in
+#: common is shown once. Their own pages have the rest.
+MOST_SHOWN, LEAST_SHOWN = 400_000, 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +160,7 @@ def _compare(
 ) -> tuple[list[Choice], list[Aspect]]:
     """The sessions with what differs between them, and what is the same for all."""
     rows = _rows(request, objects)
-    peeks = {key: get_kind(key[0]).peek(obj) for key, obj in objects.items()}
+    peeks = {key: get_kind(key[0]).peek(obj, among=len(objects)) for key, obj in objects.items()}
     texts = {key: _texts(peek) for key, peek in peeks.items()}
     labels = list(dict.fromkeys(label for each in texts.values() for label in each))
     shared = (
@@ -165,25 +168,23 @@ def _compare(
         if len(texts) > 1
         else set()
     )
+    everywhere = {label: _shared_lines(label, texts.values()) for label in labels if label not in shared}
+    most = max(LEAST_SHOWN, MOST_SHOWN // max(1, len(texts)))
     choices = []
     for key, obj in objects.items():
+        own = {label: text for label, text in texts[key].items() if label not in shared}
         offered = _actions(request, key, obj)
         choices.append(
             Choice(
                 row=rows[key],
                 content_hash=peeks[key].content_hash,
-                aspects=[
-                    Aspect(label, _mark_lines(text, [each.get(label, "") for each in texts.values()]))
-                    for label, text in texts[key].items()
-                    if label not in shared
-                ],
+                aspects=list(_show(own, everywhere, most)),
                 offered=[action.label for action in offered],
                 is_offered=not chosen or any(action.name == chosen for action in offered),
             )
         )
     first = next(iter(texts.values()), {})
-    common = [Aspect(label, _mark_lines(first[label], [])) for label in labels if label in shared]
-    return choices, common
+    return choices, list(_show({label: first[label] for label in labels if label in shared}, {}, MOST_SHOWN))
 
 
 def _texts(peek: Peek) -> dict[str, str]:
@@ -192,10 +193,33 @@ def _texts(peek: Peek) -> dict[str, str]:
     return said | {part.label: part.text for part in peek.parts}
 
 
-def _mark_lines(text: str, others: Sequence[str]) -> list[Line]:
-    """The lines of a text; those that are not in each of the others differ."""
-    everywhere = [set(other.splitlines()) for other in others]
-    return [Line(line, not all(line in lines for lines in everywhere)) for line in text.splitlines()]
+def _shared_lines(label: str, texts: Iterable[Mapping[str, str]]) -> set[str]:
+    """The lines that stand in what each of them shows under a label."""
+    return set.intersection(*(set(each.get(label, "").splitlines()) for each in texts))
+
+
+def _show(texts: Mapping[str, str], everywhere: Mapping[str, set[str]], most: int) -> Iterator[Aspect]:
+    """What is shown of these texts in about `most` characters; what one leaves unused is for those after it.
+
+    Lines that do not stand `everywhere`, where that is known of the label, differ.
+    """
+    for number, (label, text) in enumerate(texts.items()):
+        lines = list(_cut(text, most // (len(texts) - number), everywhere.get(label)))
+        most -= sum(len(line.text) for line in lines)
+        yield Aspect(label, lines)
+
+
+def _cut(text: str, most: int, shared: set[str] | None) -> Iterator[Line]:
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        differs = shared is not None and line not in shared
+        if len(line) > most:
+            yield Line(f"{line[:most]}…", differs)
+            if rest := len(lines) - number - 1:
+                yield Line(f"… {rest} more {'line' if rest == 1 else 'lines'}: open it to see all", False)
+            return
+        most -= len(line) + 1
+        yield Line(line, differs)
 
 
 def _perform(

@@ -279,8 +279,11 @@ class SessionKind(ABC):
         """
         return (self.status_q([Tone.ATTENTION]) & Q(owner_id=user_id),)
 
-    def peek(self, obj: Any) -> Peek:
-        """What the session asks, or the last that it said. Costs a few queries, whatever its length."""
+    def peek(self, obj: Any, *, among: int = 1) -> Peek:
+        """What the session asks, or the last that it said. Costs a few queries, whatever its length.
+
+        `among` how many it is looked at: the more, the less of what is costly to show. The hash is the same.
+        """
         return Peek("Error", obj.error) if obj.error else Peek("Nothing yet")
 
     def decision_on(self, obj: Any, version: int) -> str:

@@ -132,7 +132,7 @@ class BackgroundTaskKind(SessionKind):
         is_owners = Q(waiting_on="input") | Q(waiting_on="approval", approver_ids__isnull=True)
         return Q(waiting_on="review"), to_approve, Q(status="waiting", owner_id=user_id) & is_owners
 
-    def peek(self, obj: BackgroundTask) -> Peek:
+    def peek(self, obj: BackgroundTask, *, among: int = 1) -> Peek:
         """Of a carrier, what its source shows; of a review, the result that is to be accepted."""
         if obj.state == IN_REVIEW:
             return Peek(
@@ -143,7 +143,7 @@ class BackgroundTaskKind(SessionKind):
             )
         found = _find_source(obj) if obj.is_carrier else None
         if found:
-            return found[0].peek(found[1])
+            return found[0].peek(found[1], among=among)
         last = last_output(obj.tenant_id, (KIND, obj.pk)) or super().peek(obj)
         if obj.status != TaskStatus.WAITING:
             return last

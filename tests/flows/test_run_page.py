@@ -9,8 +9,9 @@ from django.utils.html import escape
 from audit.entries import EntryKind, NewEntry
 from audit.imports import Delivery
 from flows import services
-from flows.models import RunStatus
+from flows.models import FlowRun, RunStatus
 from flows.moves import find_current_step
+from flows.peeking import peek_at_checkpoint
 from tests.flows.worlds import World
 
 
@@ -84,29 +85,43 @@ def test_the_parameters_of_a_run_stand_apart_from_what_is_known_of_every_session
     assert "<dt>environment</dt><dd>staging</dd>" in parameters
 
 
-def test_the_card_of_a_checkpoint_shows_the_diff_so_far_and_is_bound_to_it(world, client):
+def pause_with_changes(world: World, *paths: str) -> FlowRun:
+    """A run that asks before its second step, its first having changed these files."""
     run = world.start()
     world.call(services.begin_run, run)
     world.call(services.start_step, run)
-    edit = NewEntry(
-        kind=EntryKind.FILE_EDIT,
-        native_id="edit",
-        path="shop/tax.py",
-        before="rate = 19\n",
-        after="rate = 20\n",
-    )
-    services.add_entries(tenant_id=world.tenant.pk, run_id=run.pk, delivery=Delivery(entries=[edit]))
+    edits = [
+        NewEntry(
+            kind=EntryKind.FILE_EDIT, native_id=path, path=path, before="rate = 19\n", after="rate = 20\n"
+        )
+        for path in paths
+    ]
+    services.add_entries(tenant_id=world.tenant.pk, run_id=run.pk, delivery=Delivery(entries=edits))
     world.call(services.finish_step, run)
-    paused = world.call(services.pause_at_checkpoint, run)
+    paused: FlowRun = world.call(services.pause_at_checkpoint, run)
+    return paused
+
+
+def test_the_card_of_a_checkpoint_shows_the_diff_so_far_and_is_bound_to_it(world, client):
+    paused = pause_with_changes(world, "shop/tax.py")
     card = page_of(world, paused, client).partition('id="act-review"')[2].partition("</section>")[0]
     assert "shop/tax.py" in card
     assert "-rate = 19\n+rate = 20" in card
     seen = services.see_checkpoint(paused, find_current_step(paused))
     assert [edit["path"] for edit in seen["file_edits"]] == ["shop/tax.py"]
     services.approve_checkpoint(
-        tenant_id=world.tenant.pk, run_id=run.pk, actor=world.actor, seen_version=paused.version
+        tenant_id=world.tenant.pk, run_id=paused.pk, actor=world.actor, seen_version=paused.version
     )
-    assert "Approved" in page_of(world, run, client).partition('id="receipts"')[2]
+    assert "Approved" in page_of(world, paused, client).partition('id="receipts"')[2]
+
+
+def test_among_many_runs_each_shows_fewer_of_its_changes_and_is_bound_to_all(world):
+    paused = pause_with_changes(world, "a.py", "b.py", "c.py")
+    alone, among = peek_at_checkpoint(paused), peek_at_checkpoint(paused, among=100)
+    changes = [[part.label for part in peek.parts if "hange" in part.label] for peek in (alone, among)]
+    assert changes[0] == ["Change: a.py", "Change: b.py", "Change: c.py"]
+    assert changes[1] == ["Change: a.py", "2 more files changed"]
+    assert alone.content_hash == among.content_hash == paused.checkpoint_hash
 
 
 def test_a_place_in_the_transcript_past_all_numbers_is_a_bad_request(world, client):

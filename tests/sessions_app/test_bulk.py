@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from audit.entries import EntryKind, NewEntry
+from audit.services import append_entries
 from flows import services
 from flows.models import FlowRun, RunStatus, StepRun
+from sessions_app import bulk
 from tests.factories.chats import ChatFactory
 from tests.factories.flows import FlowRunFactory
 from tests.factories.tasks import BackgroundTaskFactory
@@ -101,6 +104,16 @@ def test_those_that_moved_on_are_skipped_and_the_page_says_why(world):
     assert receipts_of(changed) == []
 
 
+def test_a_run_whose_diff_has_changed_since_is_skipped(world):
+    stays, changed = (pause(world) for _ in range(2))
+    edit = NewEntry(kind=EntryKind.FILE_EDIT, native_id="late", path="shop/tax.py", before="a\n", after="b\n")
+    append_entries(tenant_id=world.tenant.pk, session=("flow_run", changed.pk), entries=[edit])
+    answer = decide(world.owner, world, "approve", stays, changed)
+    assert "1 done, 1 skipped" in answer.content.decode()
+    assert "has changed since you looked" in results_of(answer)[key_of(changed)]
+    assert (status_of(changed), receipts_of(changed)) == ("paused", [])
+
+
 def test_what_is_refused_for_all_of_them_is_a_conflict(world):
     run = pause(world)
     assert decide(world.owner, world, "approve", run, **{f"hash:{key_of(run)}": "0" * 64}).status_code == 409
@@ -157,6 +170,28 @@ def test_what_differs_is_marked_and_what_is_the_same_is_said_once(world):
     assert "make ship" in common
     assert "Release, version 1" in common
     assert shown.count("make ship") == 1
+
+
+def test_what_is_long_is_cut_and_its_end_is_counted(world, monkeypatch):
+    monkeypatch.setattr(bulk, "MOST_SHOWN", 2_000)
+    monkeypatch.setattr(bulk, "LEAST_SHOWN", 500)
+    runs = [pause(world, "\n".join(f"line {number} of {each}" for number in range(900))) for each in "ab"]
+    shown = look(world.owner, world, *runs)
+    for each in "ab":
+        assert re.search(f'<mark class="differs"> *line 1 of {each}</mark>', shown)
+        assert f"line 899 of {each}" not in shown
+    assert len(re.findall(r"… [0-9]{3} more lines: open it to see all", shown)) == 2
+    assert shown.count('class="differs"') < 200
+    for run in runs:
+        assert f'value="{run.checkpoint_hash}"' in shown
+
+
+def test_a_line_without_an_end_is_cut(world, monkeypatch):
+    monkeypatch.setattr(bulk, "MOST_SHOWN", 2_000)
+    shown = look(world.owner, world, pause(world, "x" * 90_000 + "\nend"), pause(world))
+    assert "x" * 5_000 not in shown
+    assert "x…" in shown
+    assert re.search(r"… [0-9] more lines?: open it", shown)
 
 
 def test_the_page_binds_each_to_its_version_and_hash(world):
