@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.contrib import admin
 
+from agents import services
 from agents.models import Profile, Skill
+from workspace.actors import Actor
+from workspace.operating.actions import service_action
 from workspace.operating.filters import CreatedFilter, TenantFilter
 from workspace.operating.model_admins import NamedAdmin
 
 
 class AgentAdmin(NamedAdmin):
-    list_display = ("name", "tenant", "runtime", "created_at")
-    list_filter = (TenantFilter, "runtime", CreatedFilter)
+    list_display = ("name", "tenant", "runtime", "archived_at", "created_at")
+    list_filter = (TenantFilter, "runtime", ("archived_at", admin.EmptyFieldListFilter), CreatedFilter)
+    actions = ("archive", "restore")
+
+    @service_action("Archive")
+    def archive(self, row: Any, actor: Actor) -> None:
+        services.archive_definition(row=row, actor=actor)
+
+    @service_action("Restore")
+    def restore(self, row: Any, actor: Actor) -> None:
+        services.restore_definition(row=row, actor=actor)
 
 
 @admin.register(Profile)
@@ -22,8 +37,14 @@ class ProfileAdmin(AgentAdmin):
     )
     add_fields = ("workspace", *edit_fields)
 
+    def change(self, obj: Any, *, values: Mapping[str, Any], actor: Actor) -> None:
+        services.change_profile(profile=obj, actor=actor, **values)
+
 
 @admin.register(Skill)
 class SkillAdmin(AgentAdmin):
     edit_fields = ("name", "description", "runtime", "body")
     add_fields = ("workspace", *edit_fields)
+
+    def change(self, obj: Any, *, values: Mapping[str, Any], actor: Actor) -> None:
+        services.change_skill(skill=obj, actor=actor, **values)

@@ -23,7 +23,12 @@ MAX_DEPTH = 100
 
 
 class ExpressionError(Exception):
-    """An expression that cannot be read or evaluated; says why in words for its author."""
+    """An expression that cannot be read or evaluated; says why in words for its author.
+
+    `line` is the line of the text that it stands in, from 1, where that is known.
+    """
+
+    line: int | None = None
 
 
 def as_json(value: object) -> JSON:

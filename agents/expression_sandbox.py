@@ -69,10 +69,14 @@ class MissingValue(ExpressionError):
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """One compiled expression. `references` are the names in it: the root, and the keys after it."""
+    """One compiled expression, which begins in this `line` of its text.
+
+    `references` are the names in it: the root, and the keys after it.
+    """
 
     run: TemplateExpression
     references: tuple[tuple[str, tuple[str | int, ...]], ...]
+    line: int
 
     def evaluate(self, values: Mapping[str, Any]) -> JSON:
         """Its value. Raises MissingValue and ExpressionError."""
@@ -263,7 +267,7 @@ def compile_text(text: str) -> tuple[str | Expression, ...]:
     pieces: list[nodes.Expr] = []
     for output in template.body:
         if not isinstance(output, nodes.Output):
-            raise ExpressionError("only {{ }} may stand here, no {% %}")
+            raise _at(output.lineno, ExpressionError("only {{ }} may stand here, no {% %}"))
         pieces += output.nodes
     if sum(not isinstance(piece, nodes.TemplateData) for piece in pieces) > MAX_EXPRESSIONS:
         raise ExpressionError(f"a text has at most {MAX_EXPRESSIONS} expressions")
@@ -295,11 +299,16 @@ def _read[T](parse: Callable[[], T]) -> T:
     try:
         return parse()
     except TemplateSyntaxError as error:
-        raise ExpressionError(f"it cannot be read: {error.message}") from None
+        raise _at(error.lineno, ExpressionError(f"it cannot be read: {error.message}")) from None
     except (RecursionError, MemoryError):
         raise ExpressionError("it is nested too deep") from None
     except ValueError:
         raise ExpressionError("it cannot be read: a number in it is too long") from None
+
+
+def _at(line: int, error: ExpressionError) -> ExpressionError:
+    error.line = line
+    return error
 
 
 def find_single(parts: tuple[str | Expression, ...]) -> Expression | None:
@@ -309,14 +318,18 @@ def find_single(parts: tuple[str | Expression, ...]) -> Expression | None:
 
 
 def _compile(expression: nodes.Expr) -> Expression:
-    _refuse_forbidden(expression)
-    references = tuple(_find_references(expression))
-    for root, keys in references:
-        _refuse_unknown_name(root, keys)
+    try:
+        _refuse_forbidden(expression)
+        references = tuple(_find_references(expression))
+        for root, keys in references:
+            _refuse_unknown_name(root, keys)
+    except ExpressionError as error:
+        raise _at(expression.lineno, error) from None
     expression.set_environment(_ENVIRONMENT)
     body: list[nodes.Node] = [nodes.Assign(nodes.Name("result", "store"), expression, lineno=1)]
     template = _ENVIRONMENT.from_string(nodes.Template(body, lineno=1))
-    return Expression(TemplateExpression(template, undefined_to_none=False), references)
+    made = TemplateExpression(template, undefined_to_none=False)
+    return Expression(made, references, expression.lineno)
 
 
 def _refuse_forbidden(expression: nodes.Expr) -> None:

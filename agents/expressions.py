@@ -118,22 +118,25 @@ def check_condition(
 
 
 def check_prompt(template: str, *, parameters: Collection[str] | None = None) -> list[str]:
-    """All that is wrong with the template of a prompt: it knows `params.NAME`, those of its step, alone."""
+    """All that is wrong with the template of a prompt, by line: it knows `params.NAME` of its step alone."""
     if not has_braces(template):
         return []
     try:
         parts = compile_text(template)
     except ExpressionError as error:
-        return [str(error)]
-    expressions = [part for part in parts if isinstance(part, Expression)]
-    roots = {root for expression in expressions for root, _ in expression.references}
+        return [str(error) if error.line is None else f"line {error.line}: {error}"]
     return [
-        *(
-            f"a prompt knows params.NAME alone: hand {root} in by a parameter"
-            for root in sorted(roots - {"params"})
-        ),
-        *(text for expression in expressions for text in _check_names(expression, parameters, None)),
+        f"line {part.line}: {text}"
+        for part in parts
+        if isinstance(part, Expression)
+        for text in _check_names_of_prompt(part, parameters)
     ]
+
+
+def _check_names_of_prompt(expression: Expression, parameters: Collection[str] | None) -> Iterator[str]:
+    for root in sorted({root for root, _ in expression.references} - {"params"}):
+        yield f"a prompt knows params.NAME alone: hand {root} in by a parameter"
+    yield from _check_names(expression, parameters, None)
 
 
 def _check(

@@ -21,7 +21,8 @@ class Runtime(models.TextChoices):
 class Profile(TenantOwned):
     """Where an agent runs, with which environment (secrets by name only) and within which limits.
 
-    `max_output_kb` limits what a command may print.
+    `max_output_kb` limits what a command may print. `version` moves with each change. No step is newly given
+    one that is archived; those that name it go on with it.
     """
 
     name = models.CharField(max_length=100)
@@ -33,6 +34,8 @@ class Profile(TenantOwned):
     max_minutes = models.PositiveIntegerField(null=True, blank=True)
     max_memory_mb = models.PositiveIntegerField(null=True, blank=True)
     max_output_kb = models.PositiveIntegerField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = TenantQuerySet["Profile"].as_manager()
 
@@ -50,12 +53,17 @@ class Profile(TenantOwned):
 
 
 class Skill(TenantOwned):
-    """Named instructions: a runtime and a body (a command, or a prompt template)."""
+    """Named instructions: a runtime and a body (a command, or a prompt template).
+
+    `version` and `archived_at` are as those of a profile.
+    """
 
     name = models.CharField(max_length=100)
     description = models.TextField(blank=True)
     runtime = models.CharField(max_length=20, choices=Runtime)
     body = models.TextField()
+    version = models.PositiveIntegerField(default=1, editable=False)
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = TenantQuerySet["Skill"].as_manager()
 

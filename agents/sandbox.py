@@ -11,12 +11,21 @@ from pathlib import Path
 
 from django.conf import settings
 
-__all__ = ["BUBBLEWRAP", "NONE", "NO_NETWORK", "Sandbox", "choose_sandbox", "find_missing_sandbox", "probe"]
+__all__ = [
+    "BUBBLEWRAP",
+    "NONE",
+    "NO_NETWORK",
+    "SANDBOXES",
+    "Sandbox",
+    "choose_sandbox",
+    "find_missing_sandbox",
+    "probe",
+]
 
 NONE = "none"
 BUBBLEWRAP = "bubblewrap"
 NO_NETWORK = "bubblewrap-no-network"
-_WORDS = (NONE, BUBBLEWRAP, NO_NETWORK)
+SANDBOXES = (NONE, BUBBLEWRAP, NO_NETWORK)
 _PROBE_SECONDS = 10
 
 _NAMESPACES = ("--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts")
@@ -59,8 +68,8 @@ def choose_sandbox(wish: str) -> Sandbox:
 
 def find_missing_sandbox(wish: str) -> str:
     """What has to be done before there is such a sandbox, as a sentence; "" if nothing."""
-    if wish and wish not in _WORDS:
-        return f"The profile's sandbox is “{wish}”: set it to {', '.join(_WORDS)}, or leave it empty."
+    if wish and wish not in SANDBOXES:
+        return f"The profile's sandbox is “{wish}”: set it to {', '.join(SANDBOXES)}, or leave it empty."
     if wish in (BUBBLEWRAP, NO_NETWORK) and (problem := probe()):
         return (
             f"The profile wants the sandbox {wish}: {problem}. Install bubblewrap on the worker's machine "

@@ -14,6 +14,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 from django.http import QueryDict
 
 from agents.models import Profile, Skill
@@ -150,8 +151,8 @@ class DesignForm:
 
     def __init__(self, tenant_id: uuid.UUID, data: QueryDict | None = None, flow: Flow | None = None) -> None:
         self.tenant_id, self.data, self.flow = tenant_id, data, flow
-        self.skills = _choices(Skill, tenant_id)
-        self.profiles = _choices(Profile, tenant_id)
+        self.skills = _offered(Skill, tenant_id, flow)
+        self.profiles = _offered(Profile, tenant_id, flow)
         self.errors: list[str] = []
         if data is not None:
             self.version = data.get("version", "")
@@ -164,10 +165,10 @@ class DesignForm:
             self.parameters, self.steps = [], [self._step(0, None)]
 
     @classmethod
-    def of_design(cls, tenant_id: uuid.UUID, design: FlowDesign, version: int) -> DesignForm:
-        """The form that shows a design."""
-        form = cls(tenant_id)
-        form.version = str(version)
+    def of_design(cls, flow: Flow, design: FlowDesign) -> DesignForm:
+        """The form that shows the design of a flow as it is."""
+        form = cls(flow.tenant_id, flow=flow)
+        form.version = str(flow.version)
         form.main = form._main(None, _initial_of_flow(design))
         rows = [_initial_of_parameter(parameter) for parameter in design.parameters]
         form.parameters = [form._parameter(place, None, row) for place, row in enumerate(rows)]
@@ -181,8 +182,8 @@ class DesignForm:
         """The form as it was posted, with one row added, removed or moved: `add-steps`, `up-steps-2`."""
         verb, _, rest = button.partition("-")
         kind, _, place = rest.partition("-")
-        form = DesignForm(self.tenant_id)
-        form.version, form.flow = self.version, self.flow
+        form = DesignForm(self.tenant_id, flow=self.flow)
+        form.version = self.version
         form.main = form._main(None, _values(self.main))
         for name, make in (("parameters", form._parameter), ("steps", form._step)):
             rows = [_values(row) for row in getattr(self, name)]
@@ -262,6 +263,17 @@ class DesignForm:
 def _choices(model: Any, tenant_id: uuid.UUID, **narrow: Any) -> Choices:
     rows = model._default_manager.filter(tenant_id=tenant_id, **narrow).order_by("name")
     return [(str(pk), name) for pk, name in rows.values_list("pk", "name")]
+
+
+def _offered(model: type[Skill] | type[Profile], tenant_id: uuid.UUID, flow: Flow | None) -> Choices:
+    """What a step may be given: all that is not archived, and what the flow has already."""
+    rows = model._default_manager.filter(tenant_id=tenant_id)
+    had = flow.steps.values_list(f"{model._meta.model_name}_id") if flow else []
+    rows = rows.filter(Q(archived_at=None) | Q(pk__in=had)).order_by("name")
+    return [
+        (str(pk), f"{name} (archived)" if archived_at else name)
+        for pk, name, archived_at in rows.values_list("pk", "name", "archived_at")
+    ]
 
 
 def _places(data: QueryDict, kind: str) -> Iterator[int]:

@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from agents.access import can_define
 from flows import services
 from flows.access import can_design
 from flows.checking import problems_of
@@ -43,9 +44,7 @@ def flow_edit(request: MemberRequest, flow_id: uuid.UUID) -> HttpResponse:
         raise PermissionDenied("viewers change no flows")
     if request.method == "POST":
         return _answer(request, DesignForm(flow.tenant_id, request.POST, flow), flow)
-    return _show(
-        request, DesignForm.of_design(flow.tenant_id, services.read_design(flow), flow.version), flow
-    )
+    return _show(request, DesignForm.of_design(flow, services.read_design(flow)), flow)
 
 
 def _answer(request: MemberRequest, form: DesignForm, flow: Flow | None) -> HttpResponse:
@@ -91,6 +90,9 @@ def _show(request: MemberRequest, form: DesignForm, flow: Flow | None, status: i
     context = {
         "form": form,
         "flow": flow,
+        "skill_create_url": reverse("flows:skill-create", args=[slug])
+        if can_define(request.seat.membership)
+        else "",
         "next_version": flow.version + 1 if flow else 1,
         "back_url": back,
     }

@@ -22,6 +22,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from flows import services
 from flows.access import can_design
+from flows.definition_views import tabs
 from flows.flow_files.writing import dump_flow
 from flows.models import Flow, FlowRun, FlowStep, FlowTrigger
 from flows.run_forms import RunForm
@@ -67,6 +68,7 @@ def flow_list(request: MemberRequest) -> HttpResponse:
         "placed": _placed(request),
         "can_design": can_design(request.seat.membership),
         "create_url": reverse("flows:flow-create", args=[slug]),
+        "tabs": tabs(slug, "flow"),
         "load_command": f"manage.py load_flow flow.yaml --workspace {slug}",
     }
     return render(request, "flows/flow_list.html", context)
@@ -162,12 +164,12 @@ def _start(request: MemberRequest, flow: Flow, form: RunForm) -> FlowRun | None:
 
 def _facts(request: MemberRequest, flow: Flow) -> dict[str, Any]:
     slug = request.seat.tenant.slug
-    steps = list(flow.steps.select_related("skill", "profile").order_by("position"))
+    steps = flow.steps.select_related("skill", "profile").order_by("position")
     triggers = FlowTrigger.objects.for_tenant(flow.tenant_id).filter(flow=flow).order_by("next_at")
     args = [slug, flow.pk]
     return {
         "flow": flow,
-        "steps": steps,
+        "steps": [_step(slug, step) for step in steps],
         "approvers": User.objects.filter(pk__in=flow.approver_ids).order_by("email"),
         "runs": _recent_runs(request, flow),
         "triggers": [(trigger, explain(trigger.cron)) for trigger in triggers[:RECENT]],
@@ -179,6 +181,15 @@ def _facts(request: MemberRequest, flow: Flow) -> dict[str, Any]:
         "triggers_url": reverse("flows:trigger-list", args=args),
         "action_url": reverse("flows:flow-action", args=args),
         "text": dump_flow(flow),
+    }
+
+
+def _step(slug: str, step: FlowStep) -> dict[str, Any]:
+    profile = reverse("flows:profile-detail", args=[slug, step.profile_id]) if step.profile_id else ""
+    return {
+        "step": step,
+        "skill_url": reverse("flows:skill-detail", args=[slug, step.skill_id]),
+        "profile_url": profile,
     }
 
 

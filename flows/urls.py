@@ -1,6 +1,15 @@
-from django.urls import path
+from django.urls import URLPattern, path
 
-from flows import artifacts, checkpoint_views, design_views, flow_views, trigger_views, views
+from flows import (
+    artifacts,
+    checkpoint_views,
+    definition_views,
+    design_views,
+    flow_views,
+    trigger_views,
+    views,
+)
+from flows.definition_views import PROFILES, SKILLS, Shelf
 
 app_name = "flows"
 
@@ -11,7 +20,22 @@ TRIGGERS = f"{FLOW}triggers/"
 TRIGGER = f"{TRIGGERS}<uuid:trigger_id>/"
 ARTIFACT = f"{RUN}artifacts/<uuid:artifact_id>/"
 
+
+def _paths_of(shelf: Shelf) -> list[URLPattern]:
+    rows, named = f"{FLOWS}{shelf}s/", {"shelf": shelf}
+    row = f"{rows}<uuid:row_id>/"
+    return [
+        path(rows, definition_views.definition_list, named, name=f"{shelf}-list"),
+        path(f"{rows}new/", definition_views.definition_create, named, name=f"{shelf}-create"),
+        path(row, definition_views.definition_detail, named, name=f"{shelf}-detail"),
+        path(f"{row}edit/", definition_views.definition_edit, named, name=f"{shelf}-edit"),
+        path(f"{row}action/", definition_views.definition_action, named, name=f"{shelf}-action"),
+    ]
+
+
 urlpatterns = [
+    *_paths_of(SKILLS),
+    *_paths_of(PROFILES),
     path(FLOWS, flow_views.flow_list, name="flow-list"),
     path(f"{FLOWS}new/", design_views.flow_create, name="flow-create"),
     path(FLOW, flow_views.flow_detail, name="flow-detail"),

@@ -18,6 +18,7 @@ from audit.services import append_entries
 from flows.models import Artifact
 from flows.triggers import create_trigger
 from intake.models import FileState, StagedFile
+from tests.factories.agents import ProfileFactory, SkillFactory
 from tests.factories.chats import ChatFactory
 from tests.factories.flows import FlowFactory, FlowRunFactory
 from tests.factories.tasks import BackgroundTaskFactory
@@ -250,6 +251,24 @@ ROUTES: dict[str, Route] = {
         teammate=302,
         viewer=403,
     ),
+    "flows:skill-list": Route(in_workspace()),
+    "flows:skill-create": Route(in_workspace(), **MANAGING),
+    "flows:skill-detail": Route(in_workspace(row_id=lambda world: SkillFactory(tenant=world.tenant).pk)),
+    "flows:skill-edit": Route(
+        in_workspace(row_id=lambda world: SkillFactory(tenant=world.tenant).pk), **MANAGING
+    ),
+    "flows:skill-action": Route(
+        in_workspace(row_id=lambda world: SkillFactory(tenant=world.tenant).pk), method="post", **MANAGING
+    ),
+    "flows:profile-list": Route(in_workspace()),
+    "flows:profile-create": Route(in_workspace(), **MANAGING),
+    "flows:profile-detail": Route(in_workspace(row_id=lambda world: ProfileFactory(tenant=world.tenant).pk)),
+    "flows:profile-edit": Route(
+        in_workspace(row_id=lambda world: ProfileFactory(tenant=world.tenant).pk), **MANAGING
+    ),
+    "flows:profile-action": Route(
+        in_workspace(row_id=lambda world: ProfileFactory(tenant=world.tenant).pk), method="post", **MANAGING
+    ),
     "flows:trigger-list": Route(in_workspace(flow_id=lambda world: FlowFactory(tenant=world.tenant).pk)),
     "flows:trigger-edit": Route(a_trigger, teammate=403, viewer=403),
     "flows:trigger-action": Route(
@@ -284,6 +303,10 @@ FORMS = {
     "flows:flow-create",
     "flows:flow-detail",
     "flows:flow-edit",
+    "flows:skill-create",
+    "flows:skill-edit",
+    "flows:profile-create",
+    "flows:profile-edit",
     "flows:checkpoint-edit",
     "flows:trigger-list",
     "flows:trigger-edit",

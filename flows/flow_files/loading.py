@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -140,7 +141,7 @@ def _check_skills(file: FlowFile, tenant_id: uuid.UUID, stored: Mapping[str, Ski
 def _store_skill(
     tenant_id: uuid.UUID, actor: Actor, stored: Mapping[str, Skill], name: str, given: FileSkill
 ) -> str:
-    values = {"runtime": given.runtime, "body": given.body, "description": given.description}
+    values: dict[str, Any] = {"runtime": given.runtime, "body": given.body, "description": given.description}
     skill = stored.get(_clean_name(tenant_id, name).lower())
     if skill is None:
         create_skill(tenant_id=tenant_id, actor=actor, name=name, **values)

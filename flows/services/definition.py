@@ -14,7 +14,7 @@ from django.utils import timezone
 from agents.models import Profile, Skill
 from audit.entries import JSON
 from audit.services import record, redact_value
-from flows.checking import check_design, check_skills
+from flows.checking import Problem, WrongDesign, check_design, check_skills
 from flows.design import FlowDesign, ParameterDesign, StepDesign
 from flows.models import Flow, FlowScope, FlowStep
 from sessions_app.kinds import StaleVersion
@@ -135,6 +135,7 @@ def _check(tenant_id: uuid.UUID, design: FlowDesign, flow: Flow | None = None) -
     lock_tenant(tenant_id)
     refuse_taken_name(Flow, tenant_id=tenant_id, name=design.name, except_id=flow.pk if flow else None)
     _refuse_strangers(tenant_id, design)
+    _refuse_archived(tenant_id, design, flow)
     skills = Skill.objects.for_tenant(tenant_id).in_bulk([step.skill_id for step in design.steps])
     check_skills(design, skills)
     return design
@@ -154,6 +155,23 @@ def _refuse_strangers(tenant_id: uuid.UUID, design: FlowDesign) -> None:
     members = Membership.objects.for_tenant(tenant_id).exclude(role=Role.VIEWER)
     if members.filter(user_id__in=design.approver_ids).count() < len(design.approver_ids):
         raise ValidationError({"approvers": "an approver is a member of this workspace, and no viewer"})
+
+
+def _refuse_archived(tenant_id: uuid.UUID, design: FlowDesign, flow: Flow | None) -> None:
+    """Raise WrongDesign for steps that are newly given an archived skill or profile."""
+    models: dict[str, type[Skill] | type[Profile]] = {"skill_id": Skill, "profile_id": Profile}
+    problems = []
+    for field, model in models.items():
+        had = set(flow.steps.values_list(field, flat=True)) if flow else set()
+        new = {getattr(step, field) for step in design.steps} - had
+        rows = model._default_manager.filter(tenant_id=tenant_id, pk__in=new, archived_at__isnull=False)
+        archived = dict(rows.values_list("pk", "name"))
+        for place, step in enumerate(design.steps):
+            if name := archived.get(getattr(step, field)):
+                text = f"“{name}” is archived: restore it, or take another"
+                problems.append(Problem(("steps", place, field), text))
+    if problems:
+        raise WrongDesign(design, problems)
 
 
 def _clean(tenant_id: uuid.UUID, design: FlowDesign) -> FlowDesign:

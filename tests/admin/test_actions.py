@@ -12,6 +12,7 @@ from audit.models import AuditEntry
 from flows.models import FlowRun
 from tests.admin.asking import change_page, list_page, messages_of, run_action
 from tests.admin.rows import make_staged_file, make_token
+from tests.factories.agents import ProfileFactory, SkillFactory
 from tests.factories.chats import ChatFactory
 from tests.factories.flows import FlowFactory, FlowRunFactory
 from tests.factories.tasks import BackgroundTaskFactory, ChildTaskFactory
@@ -163,11 +164,15 @@ def test_what_was_set_aside_is_tried_again_or_deleted(desk: Client):
     assert not type(file).objects.exists()
 
 
-def test_a_flow_is_archived(desk: Client):
-    flow = FlowFactory()
-    run_action(desk, [flow], "archive")
-    flow.refresh_from_db()
-    assert flow.archived_at is not None
+@pytest.mark.parametrize("factory", [FlowFactory, SkillFactory, ProfileFactory])
+def test_what_runs_are_made_of_is_archived_and_restored(desk: Client, factory: Any):
+    row = factory()
+    run_action(desk, [row], "archive")
+    row.refresh_from_db()
+    assert row.archived_at is not None
+    run_action(desk, [row], "restore")
+    row.refresh_from_db()
+    assert row.archived_at is None
 
 
 def test_what_an_operator_did_is_in_the_history_of_the_row(desk: Client, operator: User):

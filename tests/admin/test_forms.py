@@ -123,6 +123,7 @@ def test_a_skill_is_added_and_changed_on_record(desk: Client):
     entries = AuditEntry.objects.for_tenant(tenant.pk).order_by("id")
     assert [entry.action for entry in entries] == ["create_skill", "change_skill"]
     assert entries[1].changes == {"body": ["Look at the diff.", "Look at the tests."]}
+    assert Skill.objects.get().version == 2
 
 
 def test_a_form_saved_unchanged_leaves_no_entry(desk: Client):

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.core.exceptions import ValidationError
 
 from agents.models import Profile, Skill
-from agents.services import create_profile, create_skill
+from agents.services import (
+    archive_definition,
+    change_profile,
+    change_skill,
+    create_profile,
+    create_skill,
+    delete_definition,
+    restore_definition,
+)
 from audit.models import AuditEntry
+from sessions_app.kinds import StaleVersion
+from tests.factories.agents import ProfileFactory, SkillFactory
+from tests.factories.flows import FlowFactory, FlowStepFactory
+from tests.factories.tasks import BackgroundTaskFactory
 from tests.factories.workspace import TenantFactory
 from workspace.actors import SYSTEM
 from workspace.services import set_secret
@@ -61,3 +75,63 @@ def test_a_credential_in_a_profile_is_kept_by_its_name(given):
         "m [DEPLOY_KEY]",
     )
     assert value not in str(list(AuditEntry.objects.values()))
+
+
+def actions_on(row: Profile | Skill) -> list[str]:
+    return list(AuditEntry.objects.filter(object_id=row.pk).order_by("id").values_list("action", flat=True))
+
+
+def test_each_change_is_a_version_and_what_changes_nothing_is_none():
+    skill = SkillFactory(body="make")
+    assert change_skill(skill=skill, actor=SYSTEM, seen_version=1, body="make all").version == 2
+    assert change_skill(skill=skill, actor=SYSTEM, seen_version=2, body="make all").version == 2
+    assert actions_on(skill) == ["change_skill"]
+    skill.refresh_from_db()
+    assert (skill.version, skill.body) == (2, "make all")
+
+
+def test_a_change_of_what_has_changed_since_is_refused():
+    profile = ProfileFactory(name="Builder", max_turns=3)
+    change_profile(profile=profile, actor=SYSTEM, max_turns=5)
+    with pytest.raises(StaleVersion, match=r"profile “Builder” has changed .*version 1, now 2"):
+        change_profile(profile=profile, actor=SYSTEM, seen_version=1, max_turns=7)
+    profile.refresh_from_db()
+    assert (profile.version, profile.max_turns) == (2, 5)
+
+
+@pytest.mark.parametrize("factory", [SkillFactory, ProfileFactory])
+def test_it_is_archived_and_restored_once_each(factory):
+    row = factory()
+    kind = type(row).__name__.lower()
+    for _ in range(2):
+        assert archive_definition(row=row, actor=SYSTEM).archived_at is not None
+    for _ in range(2):
+        assert restore_definition(row=row, actor=SYSTEM).archived_at is None
+    assert actions_on(row) == [f"archive_{kind}", f"restore_{kind}"]
+
+
+@pytest.mark.parametrize("factory", [SkillFactory, ProfileFactory])
+def test_what_nothing_refers_to_is_deleted_and_that_is_on_record(factory):
+    row = factory()
+    key, kind = row.pk, type(row).__name__.lower()
+    delete_definition(row=row, actor=SYSTEM)
+    assert not type(row).objects.filter(pk=key).exists()
+    entry = AuditEntry.objects.get(object_id=key)
+    assert (entry.action, entry.object_title) == (f"delete_{kind}", row.name)
+
+
+def test_what_something_refers_to_is_not_deleted():
+    skill, profile, carried = SkillFactory(), ProfileFactory(), ProfileFactory()
+    FlowStepFactory(flow=FlowFactory(tenant=skill.tenant, step_count=0), skill=skill)
+    FlowStepFactory(flow=FlowFactory(tenant=profile.tenant, step_count=0), profile=profile)
+    BackgroundTaskFactory(tenant=carried.tenant, profile=carried)
+    used: list[tuple[Any, str]] = [
+        (skill, "flow steps"),
+        (profile, "flow steps"),
+        (carried, "background tasks"),
+    ]
+    for row, users in used:
+        with pytest.raises(ValidationError, match=f"used by {users}: archive it instead"):
+            delete_definition(row=row, actor=SYSTEM)
+        row.refresh_from_db()
+        assert actions_on(row) == []

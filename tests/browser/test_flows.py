@@ -8,18 +8,20 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
+from agents.models import Skill
 from flows.models import Flow, FlowRun
 from tests.browser.visits import PHONE, overflow, violations
 from tests.factories.agents import SkillFactory
 from tests.factories.workspace import MembershipFactory
 from workspace.models import Membership
 
+LONG = "averylongwordwithoutanyplacetobreak" * 6
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture
 def member() -> Membership:
-    made: Membership = MembershipFactory()
+    made: Membership = MembershipFactory(admin=True)
     SkillFactory(tenant=made.tenant, name="Build", runtime="shell", body="make")
     return made
 
@@ -81,3 +83,31 @@ def test_a_form_of_a_flow_that_was_refused_is_fine(open_page: Callable[..., Page
     assert violations(page) == []
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     assert overflow(page) == 0
+
+
+def test_a_skill_is_made_refused_by_its_line_changed_and_deleted(
+    open_page: Callable[..., Page], member: Membership
+):
+    page = open_list(open_page, member, scripts=True)
+    page.get_by_role("link", name="Skills", exact=True).click()
+    page.get_by_role("link", name="New skill").first.click()
+    page.get_by_label("Name").fill("Review")
+    page.get_by_label("Runtime").select_option(label="Model")
+    page.locator("#id_body").fill("Look at it.\n\n{{ params.what" + LONG)
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#id_body_error")).to_contain_text("line 3: it cannot be read")
+    expect(page.locator("#id_body")).to_have_value("Look at it.\n\n{{ params.what" + LONG)
+    assert violations(page) == []
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    assert overflow(page) == 0
+    page.locator("#id_body").fill("Look at {{ params.what }}.")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Review")
+    page.get_by_role("link", name="Edit").click()
+    page.get_by_label("Description").fill("Reads a change.")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_label("Messages")).to_contain_text("Saved as version 2.")
+    page.locator("summary", has_text="Delete").click()
+    page.get_by_role("button", name="Delete it").click()
+    expect(page.get_by_label("Messages")).to_contain_text("“Review” is deleted")
+    assert [skill.name for skill in Skill.objects.all()] == ["Build"]

@@ -11,6 +11,7 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
+from agents.models import Profile, Skill
 from audit.entries import EntryKind, NewEntry
 from audit.models import Surfacing, Transcript
 from audit.services import append_entries
@@ -23,7 +24,8 @@ from intake.staged_import import import_staged
 from sessions_app.registry import get_kind
 from tasks.models import BackgroundTask
 from tests.browser.visits import PHONE, WIDE, Visits, overflow, violations
-from tests.factories.flows import FlowFactory
+from tests.factories.agents import ProfileFactory, SkillFactory
+from tests.factories.flows import FlowFactory, FlowStepFactory
 from tests.intake.claude_records import PRESENT_DAY
 from tests.intake.staged_files import stage
 from tests.test_seats import ROUTES
@@ -221,6 +223,25 @@ def flow_page(name: str) -> Callable[[Tenant], str]:
     return lambda demo: reverse(name, args=[demo.slug, Flow.objects.for_tenant(demo.pk).earliest("pk").pk])
 
 
+def hard_skill(demo: Tenant) -> Skill:
+    """One that a flow uses, with words that are longer than a phone is wide."""
+    skill: Skill = SkillFactory(tenant=demo, description=LONG, body=f"make {LONG}\ntrue")
+    flow = FlowFactory(tenant=demo, name=f"{LONG[:150]} {skill.pk}", step_count=0)
+    FlowStepFactory(flow=flow, skill=skill)
+    return skill
+
+
+def hard_profile(demo: Tenant) -> Profile:
+    profile: Profile = ProfileFactory(
+        tenant=demo, model=LONG[:100], env_secret_names=["DEPLOY_KEY"], max_minutes=90_000
+    )
+    return profile
+
+
+def definition_page(name: str, make: Callable[[Tenant], Skill | Profile]) -> Callable[[Tenant], str]:
+    return lambda demo: reverse(name, args=[demo.slug, make(demo).pk])
+
+
 def place_page(name: str, model: type[Initiative] | type[Plan]) -> Callable[[Tenant], str]:
     return lambda demo: reverse(name, args=[demo.slug, model.objects.for_tenant(demo.pk).earliest("pk").pk])
 
@@ -271,6 +292,16 @@ PAGES: dict[str, tuple[str, Callable[[Tenant], str]]] = {
     "flow": ("flows:flow-detail", flow_page("flows:flow-detail")),
     "new flow": ("flows:flow-create", plain("flows:flow-create", "empty")),
     "edit a flow": ("flows:flow-edit", flow_page("flows:flow-edit")),
+    "skills": ("flows:skill-list", plain("flows:skill-list", "demo")),
+    "no skills": ("flows:skill-list", plain("flows:skill-list", "empty")),
+    "skill": ("flows:skill-detail", definition_page("flows:skill-detail", hard_skill)),
+    "new skill": ("flows:skill-create", plain("flows:skill-create", "demo")),
+    "edit a skill": ("flows:skill-edit", definition_page("flows:skill-edit", hard_skill)),
+    "profiles": ("flows:profile-list", plain("flows:profile-list", "demo")),
+    "no profiles": ("flows:profile-list", plain("flows:profile-list", "empty")),
+    "profile": ("flows:profile-detail", definition_page("flows:profile-detail", hard_profile)),
+    "new profile": ("flows:profile-create", plain("flows:profile-create", "demo")),
+    "edit a profile": ("flows:profile-edit", definition_page("flows:profile-edit", hard_profile)),
     "run at a checkpoint": ("flows:run-detail", session_page("flow_run", status="paused")),
     "diff that a run made": ("flows:artifact-preview", artifact_page("change.diff", DIFF)),
     "text that a run made": ("flows:artifact-preview", artifact_page("notes.txt", LONG)),

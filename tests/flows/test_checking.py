@@ -131,9 +131,14 @@ def refusals_of_body(world: World, runtime: str, body: str) -> str:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("Review {{ params.diff", "it cannot be read"),
-        ("Review {{ steps.build.result }}", "hand steps in by a parameter"),
-        ("{% for x in params.files %}{% endfor %}", "only {{ }} may stand here"),
+        ("Review\nit {{ params.diff", "line 2: it cannot be read"),
+        (
+            "Review {{ steps.build.result }}",
+            "line 1: a prompt knows params.NAME alone: hand steps in by a parameter",
+        ),
+        ("\n\n{% for x in params.files %}{% endfor %}", "line 3: only {{ }} may stand here"),
+        ("Look at {{ params.a }}\n\nand {{ params.b|nonsense }}", "line 3: there is no filter “nonsense”"),
+        ("---\nresult: yaml\n---\nGo.", "the front matter of the skill says “result: yaml”"),
     ],
 )
 def test_a_prompt_that_cannot_be_filled_in_is_refused_when_it_is_written(world, body, said):
@@ -144,7 +149,9 @@ def test_a_prompt_is_refused_at_the_design_for_a_parameter_that_the_step_does_no
     skill = unchecked_skill(world, runtime="model", body="Review {{ params.diff }} for {{ params.target }}")
     step = StepDesign(name="build", skill_id=skill.pk, parameters={"target": "all"})
     wrong = replace(design, steps=(step,))
-    assert refusals(world, wrong) == [(("steps", 0, "skill_id"), "its skill: there is no parameter “diff”")]
+    assert refusals(world, wrong) == [
+        (("steps", 0, "skill_id"), "its skill: line 1: there is no parameter “diff”")
+    ]
     fine = replace(step, parameters={"target": "all", "diff": "{{ params.environment }}"})
     services.create_flow(tenant_id=world.tenant.pk, actor=world.actor, design=replace(design, steps=(fine,)))
 

@@ -136,15 +136,15 @@ skills:
         "13: steps[0].parameters.target: there is no parameter “tagret”",
         "14: steps[0].on_failure.fallback: it falls back to “build”, which is no later step of this flow",
         "15: steps[1].name: a step's name is 1 to 100 letters, digits, - or _",
-        "16: steps[1].skill: its skill: a command is not filled in: values reach a command as $PARAM_TARGET, "
-        "not as “{{ params.target”",
+        "16: steps[1].skill: its skill: line 1: a command is not filled in: values reach a command as "
+        "$PARAM_TARGET, not as “{{ params.target”",
         "17: steps[1].condition: there is no earlier step “later”",
         "18: steps[1].artifacts[1]: this has to be text",
         "18: steps[1].artifacts[0]: “/etc/passwd” names no files inside of the run's folder",
         "19: steps[2].name: “name” is missing",
         "20: steps[2].profile: there is no profile “Ghost” in this workspace",
         "22: skills.Build.timeout: there is no “timeout” here; there are runtime, body, description",
-        "22: skills.Build.body: a command is not filled in: values reach a command as $PARAM_TARGET, "
+        "22: skills.Build.body: line 1: a command is not filled in: values reach a command as $PARAM_TARGET, "
         "not as “{{ params.target”",
     ]
 
