@@ -62,7 +62,7 @@ class Watch:
         now, open_runs = time.monotonic(), 0
         for pk, status, fence, holder in rows:
             if status == RunStatus.INTERRUPTED:
-                # Five in a row is for a person to look at; here it was us.
+                # So many losses in a row are for a person to look at; here it was us.
                 resume_run(tenant_id=self.ground.tenant.pk, run_id=pk, actor=SYSTEM)
                 self.interrupted, open_runs = self.interrupted + 1, open_runs + 1
             open_runs += status in AT_WORK

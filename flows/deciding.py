@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 #: A step that takes its worker with it this often in a row is not begun again by itself.
-MAX_CUT_OFFS = 5
+MAX_CUT_OFFS = 10
 LONGEST_BACKOFF = timedelta(hours=1)
 
 

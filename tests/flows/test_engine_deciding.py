@@ -144,8 +144,8 @@ def test_a_value_that_is_not_there_blocks_and_is_named(field, text):
     assert text in decision.reason
 
 
-@pytest.mark.parametrize(("lost_before", "gives_up"), [(0, False), (3, False), (4, True), (7, True)])
-def test_recovery_gives_up_after_five_workers_in_a_row(lost_before, gives_up):
+@pytest.mark.parametrize(("lost_before", "gives_up"), [(0, False), (8, False), (9, True), (12, True)])
+def test_recovery_gives_up_after_ten_workers_in_a_row(lost_before, gives_up):
     attempts = [lost(number) for number in range(1, lost_before + 1)]
     current = step(status="running", attempt=lost_before + 1, fence=9)
     decision = decide(run_of({}), [*attempts, current], NOW)
@@ -154,7 +154,7 @@ def test_recovery_gives_up_after_five_workers_in_a_row(lost_before, gives_up):
         assert f"lost {lost_before + 1} times in a row" in decision.reason
 
 
-@pytest.mark.parametrize(("lost_before", "gives_up"), [(0, False), (3, False), (4, True)])
+@pytest.mark.parametrize(("lost_before", "gives_up"), [(0, False), (8, False), (9, True)])
 def test_attempts_that_were_handed_back_neither_count_nor_begin_the_count_anew(lost_before, gives_up):
     attempts = []
     for _ in range(lost_before or 1):
@@ -163,12 +163,12 @@ def test_attempts_that_were_handed_back_neither_count_nor_begin_the_count_anew(l
     decision = decide(run_of({}), [*attempts, step(status="running", attempt=99, fence=9)], NOW)
     assert isinstance(decision, GiveUp if gives_up else Recover)
     if isinstance(decision, GiveUp):
-        assert "lost 5 times in a row" in decision.reason
+        assert "lost 10 times in a row" in decision.reason
 
 
 def test_a_failure_between_cut_offs_begins_the_count_anew():
-    attempts = [lost(1), lost(2), lost(3), step(status="failed", attempt=4), lost(5)]
-    decision = decide(run_of({}), [*attempts, step(status="running", attempt=6, fence=9)], NOW)
+    attempts = [*map(lost, range(1, 9)), step(status="failed", attempt=9), lost(10)]
+    decision = decide(run_of({}), [*attempts, step(status="running", attempt=11, fence=9)], NOW)
     assert isinstance(decision, Recover)
 
 

@@ -176,10 +176,10 @@ def test_a_worker_that_wakes_up_in_the_middle_of_a_step_leaves_it_to_the_other(b
     )
 
 
-def test_a_step_that_loses_five_workers_interrupts_its_run_and_can_be_resumed(bench):
+def test_a_step_that_loses_ten_workers_interrupts_its_run_and_can_be_resumed(bench):
     run = bench.start({})
     bench.world.call(services.begin_run, run)
-    for number in range(1, 6):
+    for number in range(1, 11):
         claim = bench.claim(run)
         if number > 1:
             bench.world.call(services.retry_step, run, error="lost", was_cut_off=True)
@@ -188,7 +188,7 @@ def test_a_step_that_loses_five_workers_interrupts_its_run_and_can_be_resumed(be
     interrupted = bench.advance(run)
     assert (interrupted.status, bench.runtime.keys) == ("interrupted", [])
     assert interrupted.error.startswith(
-        "recovery gave up: the worker of step 1 “s1” was lost 5 times in a row"
+        "recovery gave up: the worker of step 1 “s1” was lost 10 times in a row"
     )
     bench.world.call(services.resume_run, run, now=None)
     assert bench.advance(run).status == "completed"
