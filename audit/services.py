@@ -11,7 +11,7 @@ from typing import Any
 from audit.appending import Appended, append_entries, redact, redact_value
 from audit.ids import clean_id, clean_ids
 from audit.models import AuditEntry, DecisionReceipt
-from workspace.actors import Actor
+from workspace.actors import MAX_NAME, Actor
 
 __all__ = [
     "Appended",
@@ -47,7 +47,7 @@ def record(
         tenant_id=tenant_id,
         actor_kind=actor.kind.value,
         actor_id=actor.user_id,
-        actor_name=actor.name[:200],
+        actor_name=actor.name[:MAX_NAME],
         action=action,
         object_kind=object_kind,
         object_id=object_id,

@@ -17,6 +17,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.defaultfilters import filesizeformat
 
+from workspace.problems import FieldProblem, answer
+
 __all__ = ["keep_bodies_in_memory", "refuse_large_bodies", "without_large_body"]
 
 type Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -78,9 +80,8 @@ def refuse_large_bodies(
         if "text/html" in request.headers.get("Accept", ""):
             return render(request, "413.html", {"limit": limit}, status=413)
         told = f"a request may have {limit}, and must say its length"
-        if request.path.startswith("/api/"):  # a problem like those of workspace/problems.py
-            problem = {"title": "Too large", "status": 413, "detail": told}
-            return JsonResponse(problem, status=413, content_type="application/problem+json")
+        if request.path.startswith("/api/"):
+            return answer(413, told, errors=[FieldProblem(field="body", message=told)])
         return JsonResponse({"error": told}, status=413)
 
     return middleware

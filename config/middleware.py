@@ -6,7 +6,19 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
+from workspace.problems import tell_as_problem
+
 GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+def tell_api_problems(get_response: GetResponse) -> GetResponse:
+    """Outermost, so that no error below /api/ is a page: whoever asks there reads JSON."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        return tell_as_problem(request, response) if request.path.startswith("/api/") else response
+
+    return middleware
 
 
 def stay_in_one_thread(get_response: GetResponse) -> GetResponse:

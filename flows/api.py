@@ -42,8 +42,8 @@ from flows.api_shapes import (
 from flows.artifacts import send_artifact
 from flows.models import Artifact, Flow, FlowRun
 from sessions_app.kinds import Origin
-from workspace.actors import Actor, ActorKind
-from workspace.problems import ProblemAPI, TokenAuth, problems
+from workspace.actors import Actor
+from workspace.problems import ProblemAPI, TokenAuth, problems, refuse_unknown_names
 from workspace.tokens import Bearer, Scope
 
 __all__ = ["api"]
@@ -56,6 +56,8 @@ api = ProblemAPI(
     description="Flows and their runs. Every request brings a token: Authorization: Bearer sess_...",
     urls_namespace="api",
 )
+#: What may be wrong with a body, and with a run that is asked to move.
+TAKEN = problems(400, 404, 409, 413, 415)
 
 
 class Request(HttpRequest):
@@ -67,6 +69,7 @@ class Request(HttpRequest):
 @api.get("/flows", auth=READ, response={200: FlowPage, **problems()})
 def flow_list(request: Request, asked: Query[FlowsAsked]) -> FlowPage:
     """The flows of the workspace, or the one of a name."""
+    refuse_unknown_names(request, asked)
     return list_flows(request.auth.seat, asked)
 
 
@@ -76,7 +79,7 @@ def flow_detail(request: Request, flow_id: uuid.UUID) -> FlowDetail:
     return show_flow(Flow.objects.for_tenant(request.auth.seat.tenant.pk).get(pk=flow_id))
 
 
-@api.post("/flows/{flow_id}/runs", auth=RUN, response={201: RunDetail, **problems(400, 404, 413)})
+@api.post("/flows/{flow_id}/runs", auth=RUN, response={201: RunDetail, **problems(400, 404, 413, 415)})
 def run_start(request: Request, flow_id: uuid.UUID, body: RunIn) -> Status[RunDetail]:
     """Start a run. What is missing or wrong is told by field, and nothing has begun then."""
     seat = request.auth.seat
@@ -104,6 +107,7 @@ def run_start(request: Request, flow_id: uuid.UUID, body: RunIn) -> Status[RunDe
 @api.get("/runs", auth=READ, response={200: RunPage, **problems()})
 def run_list(request: Request, asked: Query[RunsAsked]) -> RunPage:
     """Runs, those that changed last first."""
+    refuse_unknown_names(request, asked)
     return list_runs(request.auth.seat, asked)
 
 
@@ -116,6 +120,7 @@ def run_detail(request: Request, run_id: uuid.UUID) -> RunDetail:
 @api.get("/runs/{run_id}/entries", auth=READ, response={200: EntryWindow, **problems(404)})
 def entry_list(request: Request, run_id: uuid.UUID, asked: Query[EntriesAsked]) -> EntryWindow:
     """The run's transcript, in order. Ask again with the last number to follow a run that is at work."""
+    refuse_unknown_names(request, asked)
     return read_entries(find_run(request.auth.seat, run_id), asked)
 
 
@@ -150,31 +155,31 @@ def run_cancel(request: Request, run_id: uuid.UUID) -> RunDetail:
     return _control(request, run_id, services.cancel_run)
 
 
-@api.post("/runs/{run_id}/retry", auth=RUN, response={200: RunDetail, **problems(400, 404, 409, 413)})
+@api.post("/runs/{run_id}/retry", auth=RUN, response={200: RunDetail, **TAKEN})
 def run_retry(request: Request, run_id: uuid.UUID, body: TakeUpIn) -> RunDetail:
     """Try the step again that a run failed at."""
     return _control(request, run_id, services.retry_run, seen_version=body.version)
 
 
-@api.post("/runs/{run_id}/resume", auth=RUN, response={200: RunDetail, **problems(400, 404, 409, 413)})
+@api.post("/runs/{run_id}/resume", auth=RUN, response={200: RunDetail, **TAKEN})
 def run_resume(request: Request, run_id: uuid.UUID, body: TakeUpIn) -> RunDetail:
     """Let a blocked or interrupted run go on where it stands."""
     return _control(request, run_id, services.resume_run, seen_version=body.version)
 
 
-@api.post("/runs/{run_id}/approve", auth=DECIDE, response={200: RunDetail, **problems(400, 404, 409, 413)})
+@api.post("/runs/{run_id}/approve", auth=DECIDE, response={200: RunDetail, **TAKEN})
 def run_approve(request: Request, run_id: uuid.UUID, body: ApprovalIn) -> RunDetail:
     """Approve the step that a paused run asks about, with other arguments if some are given."""
     return _decide(request, run_id, services.approve_checkpoint, body, arguments=body.arguments)
 
 
-@api.post("/runs/{run_id}/reject", auth=DECIDE, response={200: RunDetail, **problems(400, 404, 409, 413)})
+@api.post("/runs/{run_id}/reject", auth=DECIDE, response={200: RunDetail, **TAKEN})
 def run_reject(request: Request, run_id: uuid.UUID, body: DecisionIn) -> RunDetail:
     """Reject the step that a paused run asks about: the run ends."""
     return _decide(request, run_id, services.reject_checkpoint, body)
 
 
-@api.post("/runs/{run_id}/skip", auth=DECIDE, response={200: RunDetail, **problems(400, 404, 409, 413)})
+@api.post("/runs/{run_id}/skip", auth=DECIDE, response={200: RunDetail, **TAKEN})
 def run_skip(request: Request, run_id: uuid.UUID, body: DecisionIn) -> RunDetail:
     """Pass over the step that a paused run asks about."""
     return _decide(request, run_id, services.skip_checkpoint, body)
@@ -209,5 +214,4 @@ def _show(request: Request, run_id: uuid.UUID) -> RunDetail:
 
 def _actor(bearer: Bearer) -> Actor:
     """The member, and the token that they did it by."""
-    user = bearer.seat.user
-    return Actor(ActorKind.MEMBER, f"{user.display_name} (token “{bearer.token_name}”)", user.pk)
+    return Actor.by_token(bearer.seat.user, name=bearer.token_name, prefix=bearer.token_prefix)

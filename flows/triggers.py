@@ -219,8 +219,8 @@ def _put_off(trigger_id: uuid.UUID, due_at: datetime, now: datetime) -> None:
         trigger = FlowTrigger.objects.get(pk=trigger_id)
         _note(
             trigger,
-            f"The time of {_clock(due_at)} could not be used: something is wrong in this installation, whose log "
-            f"has more. It is tried again at {_clock(trigger.next_at)}.",
+            f"The time of {_clock(due_at)} could not be used: something is wrong in this installation, "
+            f"whose log has more. It is tried again at {_clock(trigger.next_at)}.",
         )
 
 

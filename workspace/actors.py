@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workspace.models import User
 
-__all__ = ["SYSTEM", "Actor", "ActorKind"]
+__all__ = ["MAX_NAME", "SYSTEM", "Actor", "ActorKind"]
+
+#: What the record has room for.
+MAX_NAME = 200
 
 
 class ActorKind(StrEnum):
@@ -32,8 +35,19 @@ class Actor:
         return cls(ActorKind.MEMBER, user.display_name, user.pk)
 
     @classmethod
+    def by_token(cls, user: User, *, name: str, prefix: str) -> Actor:
+        """A member by one of their tokens: by its beginning too, as names come twice."""
+        token = f" (token “{name}” {prefix})"
+        return cls(ActorKind.MEMBER, f"{cut(user.display_name, MAX_NAME - len(token))}{token}", user.pk)
+
+    @classmethod
     def agent(cls, name: str) -> Actor:
         return cls(ActorKind.AGENT, name)
+
+
+def cut(name: str, most: int) -> str:
+    """The name, or its beginning and a sign that there is more."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 SYSTEM = Actor(ActorKind.SYSTEM, "system")

@@ -21,7 +21,17 @@ from ninja.security import HttpBearer
 from sessions_app.kinds import IllegalMove, StaleVersion
 from workspace.tokens import Bearer, Scope, find_bearer
 
-__all__ = ["MAX_BODY", "FieldProblem", "Problem", "ProblemAPI", "TokenAuth", "problems"]
+__all__ = [
+    "MAX_BODY",
+    "FieldProblem",
+    "Problem",
+    "ProblemAPI",
+    "TokenAuth",
+    "answer",
+    "problems",
+    "refuse_unknown_names",
+    "tell_as_problem",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -32,8 +42,10 @@ _TITLES = {
     401: "No valid token",
     403: "Not allowed",
     404: "Not found",
+    405: "Not a way to ask",
     409: "Not possible as it stands now",
     413: "Too large",
+    415: "Not a kind of body that is read",
     422: "Something in the request is wrong",
     500: "Something broke here",
 }
@@ -81,14 +93,20 @@ class TokenAuth(HttpBearer):
 
 
 class StrictParser(Parser):
-    """JSON as the standard has it: no NaN, nothing infinite, no more than `MAX_BODY`."""
+    """JSON as the standard has it: called so, in UTF-8, no NaN, nothing infinite, no more than `MAX_BODY`."""
 
     def parse_body(self, request: HttpRequest) -> dict[str, Any]:
+        charset = (request.content_params or {}).get("charset", "utf-8").lower()
+        if request.content_type != "application/json" or charset not in {"utf-8", "utf8"}:
+            given = request.headers.get("Content-Type") or "nothing"
+            raise HttpError(
+                415, f"Send the body as application/json in UTF-8; its Content-Type says {given[:100]}."
+            )
         if len(request.body) > MAX_BODY:
             raise HttpError(413, f"A body may have {MAX_BODY >> 10} KB.")
         try:
             body: dict[str, Any] = json.loads(
-                request.body, parse_constant=_refuse_number, parse_float=_read_float
+                request.body.decode(), parse_constant=_refuse_number, parse_float=_read_float
             )
         except RecursionError as error:
             raise ValueError("nested too deeply") from error
@@ -139,6 +157,32 @@ def problems(*statuses: int) -> dict[int, type[Problem]]:
     return dict.fromkeys(sorted({401, 403, 422, *statuses}), Problem)
 
 
+def refuse_unknown_names(request: HttpRequest, asked: Schema) -> None:
+    """Raise ValidationError for what a query asks that nobody knows, or twice: it would be overlooked."""
+    known = type(asked).model_fields
+    told = {name: "there is no such field to ask by" for name in request.GET if name not in known}
+    told |= {name: "give it once" for name, values in request.GET.lists() if len(values) > 1}
+    if told:
+        raise ValidationError(told)
+
+
+def tell_as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """The same answer, or a problem for an error of what stands before and beside the operations."""
+    if response.status_code < 400 or response.headers.get("Content-Type") == MEDIA_TYPE:
+        return response
+    ways = response.headers.get("Allow", "")
+    details = {
+        404: "There is no such address. All there are stand in /api/v1/openapi.json.",
+        405: f"This address takes {ways}.",
+    }
+    told = answer(
+        response.status_code, details.get(response.status_code, "The server did not take the request.")
+    )
+    if ways:
+        told.headers["Allow"] = ways
+    return told
+
+
 def answer(status: int, detail: str, **more: Any) -> HttpResponse:
     problem = Problem(title=_TITLES.get(status, "Refused"), status=status, detail=detail, **more)
     response = JsonResponse(problem.model_dump(), status=status, content_type=MEDIA_TYPE)
@@ -151,9 +195,12 @@ def _tell_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
     if error.status_code == 401:
         return answer(401, _UNKNOWN)
     cause = error.__cause__  # of a body that could not be parsed
-    if isinstance(cause, HttpError):
-        return answer(cause.status_code, str(cause))
-    return answer(error.status_code, f"The body is no JSON: {cause}." if cause else str(error))
+    if cause is None:
+        return answer(error.status_code, str(error))
+    refused = cause if isinstance(cause, HttpError) else None
+    message = str(refused) if refused else f"The body is no JSON: {cause}."
+    status = (refused or error).status_code
+    return answer(status, message, errors=[FieldProblem(field="body", message=message)])
 
 
 def _tell_unreadable(request: HttpRequest, error: Unreadable) -> HttpResponse:

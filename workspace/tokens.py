@@ -75,6 +75,7 @@ class Bearer:
     seat: Seat
     token_id: uuid.UUID
     token_name: str
+    token_prefix: str
     scopes: frozenset[str]
 
 
@@ -171,7 +172,7 @@ def find_bearer(text: str, *, now: datetime) -> Bearer | None:
     membership.tenant, membership.user = token.tenant, token.user
     _note_use(token, now)
     seat = Seat(token.tenant, membership, token.user)
-    return Bearer(seat, token.pk, token.name, frozenset(token.scopes))
+    return Bearer(seat, token.pk, token.name, token.prefix, frozenset(token.scopes))
 
 
 def _note_use(token: ApiToken, now: datetime) -> None:

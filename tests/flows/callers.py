@@ -14,11 +14,11 @@ from workspace.tokens import Scope, create_token
 ALL = tuple(scope.value for scope in Scope)
 
 
-def make_token(member: Membership, *scopes: str) -> str:
+def make_token(member: Membership, *scopes: str, name: str = "CI") -> str:
     _, text = create_token(
         tenant_id=member.tenant_id,
         owner=member,
-        name="CI",
+        name=name,
         scopes=scopes or ALL,
         actor=Actor.member(member.user),
     )

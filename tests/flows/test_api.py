@@ -15,6 +15,7 @@ from flows.models import Artifact, FlowRun, RunMode, RunStatus
 from tests.factories.workspace import InitiativeFactory, PlanFactory
 from tests.flows.callers import Caller, make_token
 from tests.flows.worlds import receipts_of, steps_of
+from workspace.models import ApiToken
 from workspace.tokens import revoke_tokens_of
 
 
@@ -71,7 +72,19 @@ def test_a_run_is_started_as_the_tokens_member(caller, world) -> None:
     assert (run.initiative_id, run.plan_id, run.run_mode) == (initiative.pk, plan.pk, RunMode.BACKGROUND)
     assert run.parameters == {"environment": "staging", "retries": 3}
     entry = AuditEntry.objects.get(action="start_run")
-    assert entry.actor_name == f"{world.owner.user.display_name} (token “CI”)"
+    prefix = ApiToken.objects.get().prefix
+    assert entry.actor_name == f"{world.owner.user.display_name} (token “CI” {prefix})"
+
+
+def test_the_record_tells_by_which_token_however_long_the_names_are(world) -> None:
+    type(world.owner.user).objects.filter(pk=world.owner.user_id).update(name="A" * 200)
+    texts = [make_token(world.owner, name="T" * 100) for _ in range(2)]
+    for text in texts:
+        assert start(Caller(text), world).status_code == 201
+    prefixes = {text[:11] for text in texts}
+    named = AuditEntry.objects.filter(action="start_run").values_list("actor_name", flat=True)
+    assert {name.partition("” ")[2] for name in named} == {f"{prefix})" for prefix in prefixes}
+    assert {len(name) for name in named} == {200}
 
 
 @pytest.mark.parametrize(
