@@ -1,65 +1,61 @@
 // The cards of the Command Center. Every card comes in through `show` (all of them, as the server read them) or
-// `place` (one, as a frame told it), and both take away where it stood: each session stands exactly once.
+// `place` (one, as a frame told it), and both take away where it stood: each session stands exactly once. What a card
+// says changes at once; what would push the place where somebody is waits until they have left it.
 import { $, $$ } from "./dom.js";
 import { morph } from "./morph.js";
 import { peeked, rowOf } from "./peek.js";
+import { onLeaving, whereabouts } from "./presence.js";
 
 const SECTION_SIZE = 20;
 const root = $("#center-content");
 const panel = $("#center");
-const leaving = new Map(); // key -> the section that a card goes to once nobody is at it; null: it goes
+const held = new Map(); // key -> {card, section}: where a card goes in its time; null: it goes away
+let heldAway = null; // {line}: what happened while the person was away, null for nothing; shown in its time
 
 export const body = () => $(".center-body", root ?? undefined);
 export const isShown = () => Boolean(body()) && (!panel || panel.open);
 export const leftOut = () => body().dataset.without.split(" ");
 const sectionOf = (name) => $(`[data-section=${name}]`, body());
-const cardOf = (key) => $(`.row[data-session="${CSS.escape(key)}"]`, body());
-const isEngaged = (card) => card.contains(document.activeElement) || rowOf(peeked()) === card;
+const cardOf = (key) => $(`.row[data-session="${CSS.escape(key)}"]`, body()) ?? held.get(key)?.card;
+const placeOf = (card) => card?.closest(".center-section")?.dataset.section ?? null;
+const age = (card) => card.dataset.order.slice(1);
 
-// ---- All of them. What somebody is at stays where it is, and goes when they have left it.
+// ---- All of them
 export function show(fresh) {
   const old = body();
   for (const row of $$(".row", fresh)) dress(row);
   if (!old) return root.replaceChildren(fresh);
   for (const { name, value } of fresh.attributes) old.setAttribute(name, value);
   morph($(".center-tools", old), $(".center-tools", fresh));
-  swapAway(old, $(".away", fresh));
-  leaving.clear();
-  const standing = new Set($$(".row", fresh).map((row) => row.dataset.session));
-  for (const card of $$(".row", old)) {
-    if (standing.has(card.dataset.session)) continue;
-    if (isEngaged(card)) settle(card, null);
-    else card.remove();
+  heldAway = { line: $(".away", fresh) };
+  for (const section of $$(".center-section", fresh)) showHead(section);
+  const cards = new Map($$(".row", fresh).map((row) => [row.dataset.session, [cardOf(row.dataset.session), row, placeOf(row)]]));
+  held.clear();
+  for (const card of $$(".row", old)) if (!cards.has(card.dataset.session)) want(card.dataset.session, card, null);
+  for (const [key, [card, row, section]] of cards) {
+    row.remove(); // it stands nowhere yet
+    if (card) update(card, row);
+    want(key, card ?? row, section);
   }
-  for (const section of $$(".center-section", fresh)) fill(section);
+  release();
+  const at = whereabouts(old);
+  for (const list of $$(".rows", old)) if (!at.isAtOrAfter(list)) sort(list);
 }
 
-function swapAway(old, fresh) {
-  const away = $(".away", old);
-  const hadFocus = away?.contains(document.activeElement);
-  away?.remove();
-  if (fresh) $(".center-tools", old).after(fresh);
-  if (hadFocus) $(".away button, .center-tools a", old).focus();
-}
-
-function fill(fresh) {
+function showHead(fresh) {
   const section = sectionOf(fresh.dataset.section);
-  const list = $(".rows", section);
-  const beyond = (card) => (card?.nextElementSibling?.matches(".peek-slot") ? card.nextElementSibling : card)?.nextElementSibling;
   section.toggleAttribute("data-more", fresh.hasAttribute("data-more"));
   $(".count", section).textContent = $(".count", fresh).textContent;
   $(".center-all a", section).href = $(".center-all a", fresh).href;
-  let at = list.firstElementChild;
-  for (const row of $$(".row", fresh)) {
-    const card = cardOf(row.dataset.session);
-    if (card) update(card, row);
-    if (card && isEngaged(card)) {
-      settle(card, section.dataset.section);
-      if (card === at) at = beyond(card);
-    } else if (card && card === at) at = beyond(card);
-    else list.insertBefore(card ?? row, at);
-    card?.toggleAttribute("data-stale", leaving.has(row.dataset.session));
-  }
+}
+
+// Each section has its newest first; what is live makes no difference within one.
+function sort(list) {
+  const cards = $$(":scope > .row", list);
+  const sorted = cards.toSorted((one, other) => (age(one) < age(other) ? 1 : -1));
+  if (sorted.every((card, place) => card === cards[place])) return;
+  const slot = $(":scope > .peek-slot", list);
+  for (const card of sorted) list.append(card, ...(rowOf(slot) === card ? [slot] : []));
 }
 
 // ---- One of them: `section` is where it belongs, null for nowhere. Within its section it changes where it is.
@@ -67,8 +63,8 @@ export function place(key, row, section) {
   const old = cardOf(key);
   if (row) dress(row);
   if (old && row) update(old, row);
-  if (old && isEngaged(old)) settle(old, section);
-  else move(key, old ?? row, section);
+  want(key, old ?? row, section);
+  release();
 }
 
 function update(card, row) {
@@ -76,42 +72,67 @@ function update(card, row) {
   if (rowOf(peeked()) === card) $(".row-peek", card).setAttribute("aria-expanded", "true");
 }
 
-function settle(card, section) {
-  const isAway = section !== card.closest(".center-section").dataset.section;
-  card.toggleAttribute("data-stale", isAway);
-  if (isAway) leaving.set(card.dataset.session, section);
-  else leaving.delete(card.dataset.session);
+function want(key, card, section) {
+  const here = placeOf(card);
+  if (section === here) held.delete(key);
+  else held.set(key, { card, section });
+  card?.toggleAttribute("data-stale", Boolean(here) && section !== here);
 }
 
+// ---- In their time
+function release() {
+  if (!body()) return;
+  const at = whereabouts(body());
+  if (heldAway && !at.isAfter($(".away", body()) ?? $(".center-tools", body()))) swapAway();
+  for (const [key, { card, section }] of [...held]) if (mayMove(card, section, at)) move(key, card, section);
+  for (const card of $$(".row[style]", body())) if (!at.isAfter(card)) card.removeAttribute("style");
+  const note = $("#center-held");
+  if (note) note.textContent = held.size ? `${held.size} to move` : "";
+}
+
+function mayMove(card, section, at) {
+  if (placeOf(card) && (at.isAtOrAfter(card) || rowOf(peeked()) === card)) return false;
+  if (!section) return true;
+  const next = nextOf(card, section);
+  return next ? !at.isAtOrAfter(next) : !at.isAfter($(".rows", sectionOf(section)));
+}
+
+const nextOf = (card, section) => $$(".row", sectionOf(section)).find((other) => other !== card && age(other) < age(card));
+
 function move(key, card, section) {
-  const from = card?.closest(".center-section");
-  leaving.delete(key);
-  if (!section && !from) return;
-  if (from?.dataset.section !== section) {
-    card.remove();
-    card.removeAttribute("data-stale");
-    if (section) insert(card, sectionOf(section));
-  }
+  const from = sectionOf(placeOf(card));
+  held.delete(key);
+  card.removeAttribute("data-stale");
+  card.remove();
+  if (section) insert(card, section);
   for (const one of new Set([from, section && sectionOf(section)])) if (one) recount(one);
 }
 
-// Each section has its newest first; what is live makes no difference within one.
-function insert(card, section) {
-  const list = $(".rows", section);
-  const age = (row) => row.dataset.order.slice(1);
-  list.insertBefore(card, $$(":scope > .row", list).find((other) => age(other) < age(card)) ?? null);
-  const last = $$(":scope > .row", list).at(-1);
-  if ($$(":scope > .row", list).length <= SECTION_SIZE || isEngaged(last)) return;
-  last.remove();
+function insert(card, name) {
+  const section = sectionOf(name);
+  $(".rows", section).insertBefore(card, nextOf(card, name) ?? null);
+  const cards = $$(".row", section);
+  if (cards.length <= SECTION_SIZE || rowOf(peeked()) === cards.at(-1)) return;
+  cards.at(-1).remove();
   section.toggleAttribute("data-more", true);
 }
 
-export function catchUpCards() {
-  for (const [key, section] of [...leaving]) {
-    const card = cardOf(key);
-    if (!card) leaving.delete(key);
-    else if (!isEngaged(card)) move(key, card, section);
-  }
+function swapAway() {
+  const old = $(".away", body());
+  const hadFocus = old?.contains(document.activeElement);
+  old?.remove();
+  if (heldAway.line) $(".center-tools", body()).after(heldAway.line);
+  if (hadFocus) $(".away button, .center-tools a", body()).focus();
+  heldAway = null;
+}
+
+// Whatever the cards say after `work`, those before the place where somebody is keep their height.
+export function keepHeights(work) {
+  const at = body() && whereabouts(body());
+  const heightOf = (card) => card.getBoundingClientRect().height;
+  const heights = at ? $$(".row", body()).filter(at.isAfter).map((card) => [card, heightOf(card)]) : [];
+  work();
+  for (const [card, height] of heights) if (heightOf(card) !== height) card.style.blockSize = `${height}px`;
 }
 
 // ---- What stands beside the cards
@@ -146,6 +167,4 @@ function dress(row) {
 }
 
 if (body()) for (const row of $$(".row", body())) dress(row);
-for (const type of ["focusout", "peek:closed"]) {
-  document.addEventListener(type, () => leaving.size && requestAnimationFrame(catchUpCards));
-}
+onLeaving(release);

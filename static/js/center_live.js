@@ -2,7 +2,7 @@
 // says the rev that it was read at, older frames are passed over, and what was told while it was on its way is told
 // again on top of it.
 import { $, announce, toast } from "./dom.js";
-import { body, isShown, leftOut, place, show } from "./center_cards.js";
+import { body, isShown, keepHeights, leftOut, place, show } from "./center_cards.js";
 import { beforeAsking, forget, markAll, me, see, setClaim, setNeeding, setUnread, takeMine } from "./center_mine.js";
 import { parse } from "./morph.js";
 import { notify } from "./notices.js";
@@ -95,21 +95,25 @@ function takeAnswer({ mine, fresh }) {
   failures = 0;
   rev = mine.rev;
   if (beganAt === Infinity) beganAt = Number(rev.split("-")[0]) - SLOWEST_MS;
-  takeMine(mine);
-  if (fresh) show(fresh);
-  for (const op of meanwhile.values()) if (!isOlder(op.rev, rev)) apply(op);
-  markAll();
-  if (pageKey() && isLookedAt(pageKey())) see(pageKey());
+  keepHeights(() => {
+    takeMine(mine);
+    if (fresh) show(fresh);
+    for (const op of meanwhile.values()) if (!isOlder(op.rev, rev)) apply(op);
+    markAll();
+  });
+  if (pageKey() && isLookedAt(pageKey())) look(pageKey());
 }
 
 // ---- Frames
 function take({ rev: told, ops }) {
-  for (const op of ops) {
-    const heard = { ...op, rev: told, row: op.html ? parse(op.html) : null };
-    heard.isUnread = Boolean(heard.row) && tellOfChange(heard);
-    if (asking) meanwhile.set(op.id, heard);
-    if (!isOlder(told, rev)) apply(heard);
-  }
+  keepHeights(() => {
+    for (const op of ops) {
+      const heard = { ...op, rev: told, row: op.html ? parse(op.html) : null };
+      heard.isUnread = Boolean(heard.row) && tellOfChange(heard);
+      if (asking) meanwhile.set(op.id, heard);
+      if (!isOlder(told, rev)) apply(heard);
+    }
+  });
 }
 
 function apply({ id, row, facets, isUnread }) {
@@ -147,7 +151,7 @@ function tellOfChange({ id, row, facets }) {
   if (facets.tone === "active" || !(isMine || news) || isOwnDoing) return false;
   if (isLookedAt(id)) {
     setUnread(id);
-    see(id);
+    look(id);
     return false;
   }
   if (news) {
@@ -171,6 +175,12 @@ function say(text) {
   sayings.push(text);
 }
 
+// What was told of it while an answer is on its way does not make it news again.
+function look(key) {
+  if (meanwhile.has(key)) meanwhile.get(key).isUnread = false;
+  see(key);
+}
+
 function showState(state) {
   const label = $("#center-state");
   isOver = state === "over";
@@ -184,7 +194,7 @@ function showState(state) {
 function onActed({ detail }) {
   if (detail.isDone) {
     acted.set(detail.key, Date.now());
-    see(detail.key);
+    look(detail.key);
   }
   readAnew();
 }
@@ -195,8 +205,8 @@ if (button) {
   for (const type of ["live:ready", "live:resync", "center:ask"]) document.addEventListener(type, readAnew);
   document.addEventListener("live:state", ({ detail }) => showState(detail));
   document.addEventListener("session:acted", onActed);
-  document.addEventListener("peek:opened", ({ detail }) => see(detail.key));
+  document.addEventListener("peek:opened", ({ detail }) => look(detail.key));
   for (const type of ["htmx:afterSettle", "list:drawn"]) document.addEventListener(type, () => markAll());
   document.addEventListener("submit", ({ target }) => target.matches("form.decision") && pageKey() && acted.set(pageKey(), Date.now()));
-  document.addEventListener("visibilitychange", () => pageKey() && isLookedAt(pageKey()) && see(pageKey()));
+  document.addEventListener("visibilitychange", () => pageKey() && isLookedAt(pageKey()) && look(pageKey()));
 }

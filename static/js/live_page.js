@@ -2,17 +2,14 @@
 // place. What the reader is at stays as it is until they have left it. docs/live.md says why each rule is there.
 import { $, $$, announce } from "./dom.js";
 import { morph } from "./morph.js";
+import { paced } from "./pace.js";
 
-const MIN_PAUSE_MS = 700; // between two readings
-const SHARE = 10; // a page reads for at most a tenth of the time
+const PAUSE_MS = 700; // between two readings
 const NEAR_PX = 120; // so near its end somebody follows the transcript
 const MOST_ENTRIES = 500; // what has scrolled by is kept up to here
 
 const key = $(".record-head[data-session]")?.dataset.session;
-let timer = 0;
-let isReading = false;
-let isBehind = false; // something was heard of while a reading was under way
-let pauseMs = MIN_PAUSE_MS;
+const readSoon = paced(read, PAUSE_MS);
 let waiting = null; // {page, url}: a reading of which a part could not be shown yet
 
 const transcript = () => $("#transcript");
@@ -27,29 +24,15 @@ function address() {
   return url;
 }
 
-function readSoon() {
-  isBehind = true;
-  if (isReading || timer || document.hidden) return;
-  timer = setTimeout(read, pauseMs);
-  pauseMs = Math.max(pauseMs, MIN_PAUSE_MS);
-}
-
 async function read() {
-  timer = 0;
-  isReading = true;
-  isBehind = false;
-  const asked = performance.now();
   try {
     const url = address().href;
     const answer = await fetch(url);
     if (answer.status === 404) announce("This session is not there any more.");
     else if (answer.ok && !answer.redirected) apply(new DOMParser().parseFromString(await answer.text(), "text/html"), url);
   } catch {
-    isBehind = true; // the socket will say when the server is there again
+    if (navigator.onLine) readSoon(); // else the socket will say when the server is there again
   }
-  isReading = false;
-  pauseMs = Math.max(MIN_PAUSE_MS, SHARE * (performance.now() - asked));
-  if (isBehind && navigator.onLine) readSoon();
 }
 
 // ---- Showing what was read
@@ -173,7 +156,6 @@ if (key) {
     if (detail.ops.some((op) => op.id === key)) readSoon();
   });
   for (const name of ["ready", "resync"]) document.addEventListener(`live:${name}`, readSoon);
-  document.addEventListener("visibilitychange", () => !document.hidden && isBehind && readSoon());
   for (const name of ["pointerout", "focusout"]) {
     document.addEventListener(name, () => waiting && setTimeout(() => waiting && apply(waiting.page, waiting.url), 100));
   }

@@ -11,9 +11,11 @@ const kindOf = (node) =>
   `${node.nodeType}${node.nodeName}${node.id ? `#${node.id}` : ""}.${node.getAttribute?.("class")?.split(" ")[0] ?? ""}`;
 
 export function morph(from, to) {
-  for (const { name, value } of to.attributes) if (from.getAttribute(name) !== value) from.setAttribute(name, value);
+  // What is open is the reader's; a custom element has attributes of its own.
+  for (const { name, value } of to.attributes) {
+    if (from.getAttribute(name) !== value && name !== "open") from.setAttribute(name, value);
+  }
   for (const { name } of [...from.attributes]) {
-    // A custom element has attributes of its own; `open` is the reader's.
     if (!to.hasAttribute(name) && name !== "open" && !from.nodeName.includes("-")) from.removeAttribute(name);
   }
   let node = from.firstChild;

@@ -1,9 +1,14 @@
 // Looking at a session where its row stands: the last output or the question, and what may be answered.
-import { $, announce, post, sessionUrl, toast } from "./dom.js";
+import { $, $$, announce, post, sessionUrl, toast } from "./dom.js";
+import { morph, parse } from "./morph.js";
+import { paced } from "./pace.js";
+import { onLeaving, whereabouts } from "./presence.js";
 
 const CLAIM_EVERY = 15_000;
+const PAUSE_MS = 500; // between two readings of what stands open
 const reading = new WeakMap(); // slot -> the answer that it waits for, or has
 let claiming = null;
+let fresher = null; // a reading of the open peek that waits until nobody is at it
 
 export const peeked = () => $(".peek-slot");
 export const rowOf = (slot) => slot?.previousElementSibling;
@@ -34,7 +39,8 @@ async function fill(slot, row) {
   }
   if (!slot.isConnected) return;
   if (!$(".peek", slot)) return giveUp(slot);
-  startClaim(slot, row);
+  stopClaim();
+  followClaim(slot, row);
   document.dispatchEvent(new CustomEvent("peek:opened", { detail: { key: row.dataset.session } }));
 }
 
@@ -49,6 +55,7 @@ export function closePeek() {
   if (!slot) return;
   const row = rowOf(slot);
   const hadFocus = slot.contains(document.activeElement);
+  fresher = null;
   stopClaim();
   slot.remove();
   setExpanded(row, false);
@@ -79,10 +86,67 @@ function setExpanded(row, isOpen) {
   $(".row-peek", row ?? undefined)?.setAttribute("aria-expanded", isOpen);
 }
 
+// ---- What stands open follows its session. While somebody is at it, or at what it would push, it says that there is
+// something else to show and stays what it is: nobody decides about another thing than the one that they have read.
+const renewSoon = paced(renew, PAUSE_MS);
+
+async function renew() {
+  const slot = peeked();
+  const shown = slot && $(".peek", slot);
+  if (!shown) return;
+  const answer = await fetch(sessionUrl(rowOf(slot).dataset.session, "peek"), { headers: { "HX-Request": "true" } }).catch(() => null);
+  if (!answer?.ok || answer.redirected) return;
+  fresher = parse(await answer.text());
+  // What was done meanwhile has been answered with a newer one.
+  if ($(".peek", slot) !== shown || $(".decision :disabled", slot)) renewSoon();
+  else showFresher();
+}
+
+const saysOf = (peek) => [peek.textContent, ...$$("[name=version], [name=content_hash], button", peek).map(({ value }) => value)].join();
+
+function isInUse(slot) {
+  return whereabouts(slot.closest("#center, main")).isAtOrAfter(slot) || Boolean($("[data-notice], .confirm[open]", slot))
+    || $$("textarea", slot).some((field) => field.value !== field.defaultValue);
+}
+
+function showFresher(isAsked = false) {
+  const slot = peeked();
+  const shown = slot && $(".peek", slot);
+  if (!fresher || !shown || saysOf(fresher) === saysOf(shown)) return settleFresher();
+  if (!isAsked && isInUse(slot)) return offer(slot);
+  for (const field of $$("textarea", shown)) if (field.value) field.value += ""; // typed, and not what was there before
+  morph(shown, fresher);
+  htmx.process(shown);
+  settleFresher();
+  followClaim(slot, rowOf(slot));
+}
+
+function settleFresher() {
+  fresher = null;
+  $(".peek-news")?.remove();
+}
+
+function offer(slot) {
+  if ($(".peek-news", slot)) return;
+  const place = Object.assign(document.createElement("div"), { className: "peek-news" });
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "button small", textContent: "Changed - show" });
+  place.append(button);
+  slot.prepend(place);
+  announce("What is open here has changed");
+  button.addEventListener("click", () => {
+    showFresher(true);
+    $(".row-title", rowOf(slot)).focus({ preventScroll: true });
+  });
+}
+
 // ---- Others are told that this is being answered, for as long as the form stands open.
+function followClaim(slot, row) {
+  const isAsked = $("form.decision", slot) && row.dataset.tone === "attention";
+  if (!isAsked) stopClaim();
+  else if (!claiming) startClaim(slot, row);
+}
+
 function startClaim(slot, row) {
-  stopClaim();
-  if (!$("form.decision", slot) || row.dataset.tone !== "attention") return;
   const url = sessionUrl(row.dataset.session, "claim");
   // The list around it may have been replaced: then nobody is answering here any more.
   const claim = () => (slot.isConnected ? post(url).catch(() => {}) : stopClaim());
@@ -130,5 +194,11 @@ async function explain({ target: details }) {
 }
 
 document.addEventListener("htmx:afterRequest", afterAction);
+document.addEventListener("live:frame", ({ detail }) => {
+  const key = rowOf(peeked())?.dataset.session;
+  if (key && detail.ops.some((op) => op.id === key)) renewSoon();
+});
+for (const name of ["ready", "resync"]) document.addEventListener(`live:${name}`, () => peeked() && renewSoon());
+onLeaving(() => fresher && showFresher());
 document.addEventListener("toggle", explain, { capture: true });
 window.addEventListener("pagehide", stopClaim);

@@ -167,6 +167,7 @@ def test_what_was_missed_under_an_open_peek_is_shown_when_it_closes(
     expect(state).to_have_text("Live")
     expect(page.locator("#center .peek")).to_be_visible()
     page.keyboard.press("Escape")
+    leave(page)
     expect(card(page, run, "needs")).to_have_count(1)
 
 

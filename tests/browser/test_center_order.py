@@ -232,6 +232,20 @@ def test_what_i_looked_at_while_an_answer_was_on_its_way_stays_seen(
     expect(card(page, chat)).not_to_have_attribute("data-unread", "")
 
 
+def test_what_is_told_while_an_answer_is_on_its_way_is_news_until_i_have_looked(
+    page: Page, gate: Gate, demo: Tenant, owner: User
+):
+    open_center(page)
+    chat = ChatFactory(tenant=demo, owner=owner)
+    ask_again(page, gate)
+    chats.end_chat(tenant_id=demo.pk, chat_id=chat.pk, actor=WORKER)
+    expect(card(page, chat)).to_have_attribute("data-unread", "")
+    card(page, chat).locator(".row-peek").click()
+    expect(card(page, chat)).not_to_have_attribute("data-unread", "")
+    take_in(page, gate)
+    expect(card(page, chat)).not_to_have_attribute("data-unread", "")
+
+
 def test_an_answer_leaves_the_focus_and_what_is_being_typed_alone(
     page: Page, gate: Gate, demo: Tenant, owner: User, run: FlowRun
 ):
