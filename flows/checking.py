@@ -183,6 +183,8 @@ def _find_problems_of_expressions(
 ) -> Found:
     for problem in check(dict(step.parameters), parameters=parameters, steps=earlier):
         yield ("parameters", *problem.path), problem.text
+    for problem in check(step.checkpoint_message, parameters=parameters, steps=earlier):
+        yield ("checkpoint_message",), problem.text
     if len(step.condition) > MAX_CONDITION:
         yield ("condition",), f"a condition has at most {MAX_CONDITION} characters"
     else:

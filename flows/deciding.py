@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from agents.expression_filters import as_text
 from agents.expressions import ExpressionError, MissingValue, fill, holds
 from audit.entries import JSON
 from audit.services import content_hash
@@ -40,6 +41,8 @@ __all__ = [
 #: A step that takes its worker with it this often in a row is not begun again by itself.
 MAX_CUT_OFFS = 10
 LONGEST_BACKOFF = timedelta(hours=1)
+#: Of what expressions make of a checkpoint's message; lists show it.
+LONGEST_MESSAGE = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,14 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A person decides before the current step; `again` says what has changed since somebody approved it."""
+    """A person decides before the current step; `message` is what they are asked, "" for the usual question.
+
+    `again` says what has changed since somebody approved it.
+    """
 
     arguments: Mapping[str, JSON]
     again: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,10 +239,19 @@ def _decide_pending(
     is_asked = mode == CheckpointMode.ALL or (mode == CheckpointMode.TEMPLATE and design["has_checkpoint"])
     if not is_asked:
         return Start(arguments)
+    message = _fill_message(design.get("checkpoint_message", ""), values)
     if approval is None:
-        return Ask(arguments)
+        return Ask(arguments, message=message)
     change = _find_change(run, steps, step, arguments, approval.seen) or _find_changed_files(run, approval)
-    return Ask(arguments, change) if change else Start(approval.arguments)
+    return Ask(arguments, change, message) if change else Start(approval.arguments)
+
+
+def _fill_message(message: str, values: Mapping[str, Any]) -> str:
+    """What a person is asked. Nothing is done with it, so what is not there keeps nobody from deciding."""
+    try:
+        return as_text(fill(message, values))[:LONGEST_MESSAGE]
+    except (MissingValue, ExpressionError):
+        return message
 
 
 def _decide_approved(run: FlowRun, approval: Approval | None) -> Decision:

@@ -103,7 +103,9 @@ class StepForm(forms.Form):
         required=False, label="Only if", help_text="Such as steps.test.status == “completed”."
     )
     has_checkpoint = forms.BooleanField(required=False, label="Ask a person before it")
-    checkpoint_message = forms.CharField(required=False, label="What they are asked")
+    checkpoint_message = forms.CharField(
+        required=False, label="What they are asked", help_text="Such as Deploy to {{ params.target }}?"
+    )
     on_failure = forms.ChoiceField(label="When it fails", choices=OnFailure.choices)
     fallback_step = forms.CharField(required=False, label="Fall back to the step")
     max_retries = forms.IntegerField(required=False, label="Retries")

@@ -175,8 +175,9 @@ class _Worker:
         match decision:
             case Complete():
                 services.complete_run(**self._as_engine())
-            case Ask(arguments, again):
-                services.pause_at_checkpoint(**self._as_engine(), arguments=arguments, again=again)
+            case Ask(arguments, again, message):
+                asked = {"arguments": arguments, "again": again, "message": message}
+                services.pause_at_checkpoint(**self._as_engine(), **asked)
             case Block(reason):
                 services.block_run(**self._as_engine(), reason=reason)
             case GiveUp(reason):

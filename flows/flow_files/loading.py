@@ -215,6 +215,12 @@ def _path_in_file(design: FlowDesign, problem: Problem) -> Path:
     path = problem.path
     if path[0] == "parameters" and len(path) > 1 and isinstance(path[1], int):
         path = ("parameters", design.parameters[path[1]].name, *(key for key in path[2:] if key != "name"))
+    if (
+        path[0] == "steps"
+        and path[2:] == ("checkpoint_message",)
+        and design.steps[int(path[1])].has_checkpoint
+    ):
+        return ("steps", path[1], "checkpoint")
     place = 2 if path[0] == "steps" else 0
     if len(path) > place:
         return (*path[:place], *IN_FILE.get(str(path[place]), path[place : place + 1]), *path[place + 1 :])

@@ -45,6 +45,7 @@ def with_step(design: FlowDesign, place: int, **change: Any) -> FlowDesign:
         ({"condition": "params.dry_run and"}, ("condition",), "it cannot be read"),
         ({"parameters": {"a": ["{{ params.x }}"]}}, ("parameters", "a", 0), "there is no parameter “x”"),
         ({"parameters": {"a": "{% if 1 %}"}}, ("parameters", "a"), "Unexpected end of template"),
+        ({"checkpoint_message": "{{ params.x }}?"}, ("checkpoint_message",), "there is no parameter “x”"),
         ({"parameters": {"a-b": 1}}, ("parameters", "a-b"), "no name for a parameter"),
         ({"parameters": {"ab": 1, "aB": 2}}, ("parameters", "aB"), "would both be $PARAM_AB"),
         (

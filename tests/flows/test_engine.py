@@ -146,8 +146,10 @@ def test_a_runtime_that_breaks_down_fails_the_step(bench):
 
 
 def test_a_run_rests_at_a_checkpoint_and_goes_on_once_it_is_approved(bench):
-    run = bench.start({}, {"has_checkpoint": True, "parameters": {"n": "{{ steps.s1.attempt }}"}}, {})
+    asks = {"has_checkpoint": True, "checkpoint_message": "After try {{ steps.s1.attempt }}?"}
+    run = bench.start({}, {**asks, "parameters": {"n": "{{ steps.s1.attempt }}"}}, {})
     paused = bench.advance(run)
+    assert paused.checkpoint_message == "After try 1?"
     assert (paused.status, paused.lease_holder, bench.runtime.keys) == ("paused", "", ["step:1:1"])
     bench.approve(run)
     assert bench.advance(run).status == "completed"

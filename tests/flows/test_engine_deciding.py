@@ -98,6 +98,33 @@ CASES: dict[str, tuple[FlowRun, list[StepRun], Decision]] = {
         [FIRST_DONE, step(2)],
         Ask(FILLED),
     ),
+    "what somebody is asked has its values": (
+        run_of(
+            {},
+            {
+                "has_checkpoint": True,
+                "checkpoint_message": "{{ steps.s1.result.files }} of {{ params.target }}?",
+            },
+            at=2,
+        ),
+        [FIRST_DONE, step(2)],
+        Ask({}, message='["a", "b"] of api?'),
+    ),
+    "a message that is one value is a text": (
+        run_of({"has_checkpoint": True, "checkpoint_message": "{{ params.dry }}"}),
+        [step()],
+        Ask({}, message="false"),
+    ),
+    "a message whose value is not there is asked as it is written": (
+        run_of({}, {"has_checkpoint": True, "checkpoint_message": "Ship {{ steps.s1.result.image }}?"}, at=2),
+        [step(1, "skipped"), step(2)],
+        Ask({}, message="Ship {{ steps.s1.result.image }}?"),
+    ),
+    "what expressions make of a message is cut": (
+        run_of({"has_checkpoint": True, "checkpoint_message": "{{ params.target }}" + "y" * 2000}),
+        [step()],
+        Ask({}, message="api" + "y" * 1997),
+    ),
     "a condition is looked at before anybody is asked": (
         run_of({"has_checkpoint": True, "condition": "params.dry"}),
         [step()],

@@ -184,6 +184,8 @@ def test_what_is_no_plain_yaml_is_refused_with_its_line(world, text, said):
     [
         ({"checkpoint": 3}, "steps[0].checkpoint: this has to be true, false, or the message"),
         ({"checkpoint": "a", "checkpoint_message": "b"}, "stands at “checkpoint” already"),
+        ({"checkpoint": "{{ params.x }}?"}, "steps[0].checkpoint: there is no parameter “x”"),
+        ({"checkpoint_message": "{{ params.x }}?"}, "steps[0].checkpoint_message: there is no parameter “x”"),
         ({"on_failure": "retry"}, "this has to be stop, skip, {fallback: STEP} or {retry: TIMES}"),
         ({"on_failure": {"retry": 0}}, "steps[0].on_failure.retry: a step that is retried"),
         ({"on_failure": {"retyr": 1}}, "steps[0].on_failure.retyr: there is no “retyr” here"),
