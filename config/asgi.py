@@ -17,7 +17,6 @@ from channels.routing import ProtocolTypeRouter
 from django.core.asgi import get_asgi_application
 from servestatic import ServeStaticASGI
 
-from config.bodies import keep_bodies_in_memory, without_large_body
 from config.health import HealthApplication
 from config.probe import HEALTH_PATH
 
@@ -42,11 +41,12 @@ def with_static_files(application: Application) -> Application:
     return served
 
 
-keep_bodies_in_memory()
 django_application = with_static_files(get_asgi_application())
-# Django is set up from here on.
+# Django is set up from here on: what follows imports models.
+from config.bodies import keep_bodies_in_memory, without_large_body  # noqa: E402
 from sessions_app.routing import websocket_application  # noqa: E402
 
+keep_bodies_in_memory()
 health = HealthApplication()
 
 
