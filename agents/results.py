@@ -14,6 +14,10 @@ from audit.redaction import is_too_deep
 __all__ = ["read_json", "read_result"]
 
 MAX_RESULT_BYTES = 1 << 20
+#: A later step may refer to it (`expression_filters.MAX_DEPTH`) and put it into a parameter, and all that is
+#: stored around it can be looked through for credentials: what is deeper than that is withheld.
+MAX_RESULT_DEPTH = 90
+_TOO_DEEP = f"it is nested too deeply, more than {MAX_RESULT_DEPTH} levels"
 
 
 def read_result(path: Path) -> tuple[JSON] | None:
@@ -33,17 +37,17 @@ def read_result(path: Path) -> tuple[JSON] | None:
     try:
         return (read_json(data),)
     except ValueError as error:
-        raise ValueError(f"$RESULT_FILE holds no JSON: {error}.") from error
+        raise ValueError(f"$RESULT_FILE holds no JSON that can be kept: {error}.") from error
 
 
 def read_json(text: str | bytes) -> JSON:
-    """JSON that can be kept: no NaN, no number past all bounds. Raises ValueError, which says why not."""
+    """JSON that can be kept: no NaN, number or nesting past all bounds. Raises ValueError, which says why."""
     try:
         value: JSON = json.loads(text, parse_constant=_refuse, parse_float=_read_float)
     except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    if is_too_deep(value):
-        raise ValueError("it is nested too deeply")
+        raise ValueError(_TOO_DEEP) from error
+    if is_too_deep(value, MAX_RESULT_DEPTH):
+        raise ValueError(_TOO_DEEP)
     return value
 
 

@@ -57,10 +57,10 @@ def take_apart(value: Any, has_numbers: bool) -> tuple[list[Piece], bool]:
     return pieces, is_json
 
 
-def is_too_deep(value: Any) -> bool:
-    """Whether a value is nested deeper than `MAX_DEPTH`. Looks level by level, so no depth is too much."""
+def is_too_deep(value: Any, most: int = MAX_DEPTH) -> bool:
+    """Whether a value is nested deeper than this. Looks level by level, so no depth is too much."""
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(most + 1):
         level = [inner for outer in level for inner in _inside(outer) if not isinstance(inner, _LEAVES)]
         if not level:
             return False

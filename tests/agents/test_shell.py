@@ -109,9 +109,13 @@ def test_a_result_is_what_the_command_wrote_as_json(folder):
     ("body", "problem"),
     [
         ('echo "{" > "$RESULT_FILE"', "holds no JSON"),
-        ('echo NaN > "$RESULT_FILE"', "holds no JSON: NaN"),
-        ("""echo '{"a": 1e999}' > "$RESULT_FILE" """, "holds no JSON: 1e999 is too large"),
+        ('echo NaN > "$RESULT_FILE"', "holds no JSON that can be kept: NaN"),
+        ("""echo '{"a": 1e999}' > "$RESULT_FILE" """, "holds no JSON that can be kept: 1e999 is too large"),
         ('printf "[%.0s" $(seq 200000) > "$RESULT_FILE"', "holds no JSON"),
+        (
+            "printf '%.0s[' $(seq 92) > $RESULT_FILE; printf '%.0s]' $(seq 92) >> $RESULT_FILE",
+            "nested too deeply, more than 90 levels",
+        ),
         ('ln -s /etc/hostname "$RESULT_FILE"', "cannot be read"),
         ('mkfifo "$RESULT_FILE"', "is no file"),
         ('head -c 2000000 /dev/zero > "$RESULT_FILE"', "more than 1,024 KB"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import threading
@@ -11,6 +12,7 @@ import pytest
 from django.utils import timezone
 
 from agents.folders import session_folder
+from agents.results import MAX_RESULT_DEPTH, read_json
 from agents.runtimes import Outcome, Performance, Stop, StopReason, Work
 from audit.imports import Delivery
 from flows import services
@@ -48,6 +50,21 @@ def test_parameters_and_earlier_results_reach_a_step(bench):
     run = bench.start(*steps, parameters=design, values={"environment": "staging"})
     bench.advance(run)
     assert bench.runtime.done[-1].arguments == {"from": "staging", "was": [1, 2]}
+
+
+def test_a_result_as_deep_as_one_may_be_is_kept_told_and_referred_to(bench):
+    deep = read_json("[" * (MAX_RESULT_DEPTH + 1) + "]" * (MAX_RESULT_DEPTH + 1))
+
+    def think(work: Work, stop: Stop) -> Performance:
+        yield say(work, "deep thoughts")
+        return Outcome(result=deep)
+
+    bench.runtime.doings = {"think": think}
+    run = bench.start({"body": "think"}, {"parameters": {"x": "{{ steps.s1.result }}"}})
+    assert bench.advance(run).status == "completed"
+    assert bench.runtime.done[-1].arguments == {"x": deep}
+    assert StepRun.objects.get(run=run, position=1).result == deep
+    assert "UNSCANNED" not in "".join(json.dumps(line.data) for line in lines_of(run))
 
 
 def test_a_step_whose_condition_does_not_hold_is_skipped(bench):
