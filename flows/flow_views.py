@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,6 +20,7 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.utils.text import slugify
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from uuid_utils.compat import uuid7
 
 from flows import services
 from flows.access import can_design
@@ -37,6 +39,10 @@ from workspace.placement import Placement
 PAGE_SIZE = 50
 #: How many of its runs the page of a flow shows.
 RECENT = 10
+STARTED = "Started: a worker takes it up."
+STARTED_BEFORE = (
+    "This was started already, by the same form. Open the page of the flow anew to start it again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +136,19 @@ def flow_detail(request: MemberRequest, flow_id: uuid.UUID) -> HttpResponse:
         if not request.seat.can_run:
             raise PermissionDenied("viewers start no runs")
         form = RunForm(flow, request.POST)
-        run = _start(request, flow, form)
+        now = timezone.now()
+        run = _start(request, flow, form, now)
         if run is not None:
-            messages.success(request, "Started: a worker takes it up.")
+            # What this request has started changed last right now; nothing else did.
+            is_new = run.changed_at == now
+            messages.success(request, STARTED if is_new else STARTED_BEFORE)
             return HttpResponseRedirect(get_kind("flow_run").url(run, request.seat.tenant.slug))
-    context = {**_facts(request, flow), "form": form}
+    context = {**_facts(request, flow), "form": form, "start_key": request.POST.get("start_key") or uuid7()}
     return render(request, "flows/flow_detail.html", context, status=422 if form.is_bound else 200)
 
 
-def _start(request: MemberRequest, flow: Flow, form: RunForm) -> FlowRun | None:
-    """The run that the form asks for; None with what is wrong at its fields."""
+def _start(request: MemberRequest, flow: Flow, form: RunForm, now: datetime) -> FlowRun | None:
+    """The run that the form asks for, however often it is sent; None with what is wrong at its fields."""
     if not form.is_valid():
         return None
     given = form.cleaned_data
@@ -156,6 +165,8 @@ def _start(request: MemberRequest, flow: Flow, form: RunForm) -> FlowRun | None:
             actor=Actor.member(request.user),
             parameters=form.values(),
             run_mode=given["run_mode"],
+            key=request.POST.get("start_key", ""),
+            now=now,
         )
     except ValidationError as refused:
         form.refuse(refused.message_dict)

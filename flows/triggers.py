@@ -19,7 +19,7 @@ from flows.design import ParameterDesign, read_values
 from flows.models import LIVE_STATUSES, Flow, FlowRun, FlowTrigger, RunStatus
 from flows.moves import write_line
 from flows.schedules import check_schedule, count_times, next_times
-from flows.services.runs import start_run
+from flows.services.starting import start_run
 from sessions_app.kinds import Origin
 from workspace.actors import Actor, ActorKind
 from workspace.models import Membership

@@ -16,8 +16,8 @@ from flows.services.runs import (
     interrupt_run,
     resume_run,
     retry_run,
-    start_run,
 )
+from flows.services.starting import start_run
 from flows.services.steps import (
     add_entries,
     fail_step,

@@ -9,7 +9,7 @@ from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from flows.models import Flow, FlowRun, FlowStep, RunStatus, StepRun, StepStatus
-from flows.services.runs import take_snapshot
+from flows.services.starting import take_snapshot
 from tests.factories.agents import SkillFactory
 from tests.factories.workspace import OwnerFactory, TenantFactory
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -115,6 +116,52 @@ def test_a_run_is_started_from_the_form_with_its_values_and_place(world):
     assert response.headers["Location"] == f"/w/{world.tenant.slug}/flow-runs/{run.pk}/"
     assert run.parameters == {"environment": "staging", "retries": 5, "dry_run": True}
     assert (run.plan_id, run.owner_id, run.status) == (plan.pk, world.owner.user_id, "pending")
+
+
+def form_of(world: World) -> dict[str, str]:
+    """What the form of the flow's page sends, as a browser without scripts does."""
+    shown = page(world, "flow-detail", world.flow.pk)
+    key = re.search(r'name="start_key" value="([^"]+)"', shown)
+    assert key is not None
+    return {"start_key": key[1], "run_mode": "interactive", "parameter-environment": "staging"}
+
+
+def test_a_form_that_is_sent_twice_starts_one_run_and_leads_there_twice(world):
+    form = form_of(world)
+    first, second = (post(world, "flow-detail", world.flow.pk, **form) for _ in range(2))
+    run = FlowRun.objects.get()
+    assert first.headers["Location"] == second.headers["Location"]
+    assert first.headers["Location"].endswith(f"/flow-runs/{run.pk}/")
+    shown = client_of(world.owner)
+    shown.post(url(world, "flow-detail", world.flow.pk), form)
+    assert "This was started already" in shown.get(first.headers["Location"]).content.decode()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"parameter-environment": "live"}, {"run_mode": "background"}, {"start_key": ""}, "plan", "again"],
+)
+def test_what_is_another_start_starts_another_run(world, change):
+    form = form_of(world)
+    post(world, "flow-detail", world.flow.pk, **form)
+    if change == "plan":
+        change = {"plan": str(PlanFactory(tenant=world.tenant).pk)}
+    post(world, "flow-detail", world.flow.pk, **{**form, **(form_of(world) if change == "again" else change)})
+    assert FlowRun.objects.count() == 2
+
+
+def test_one_form_of_two_people_starts_a_run_for_each(world):
+    form = form_of(world)
+    for member in (world.owner, world.teammate):
+        post(world, "flow-detail", world.flow.pk, member=member, **form)
+    assert FlowRun.objects.count() == 2
+
+
+def test_a_form_with_an_error_keeps_its_key(world):
+    form = {**form_of(world), "parameter-environment": ""}
+    refused = post(world, "flow-detail", world.flow.pk, **form)
+    assert refused.status_code == 422
+    assert f'name="start_key" value="{form["start_key"]}"' in refused.content.decode()
 
 
 @pytest.mark.parametrize("given", ["", "   "])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
 
 from audit.models import Transcript
+from flows import services
 from flows.models import Flow, FlowRun, RunStatus, StepRun
 from sessions_app.kinds import Origin
 from tests.factories.workspace import InitiativeFactory, PlanFactory, UserFactory
@@ -136,3 +139,33 @@ def test_a_credential_in_title_repo_or_value_is_kept_by_its_name(world):
     assert (run.title, run.repo) == ("Use [DEPLOY_KEY]", "https://[DEPLOY_KEY]@host/x")
     assert run.parameters["environment"] == "[DEPLOY_KEY]"
     assert value not in str(lines_of(run)[0].data)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_starts_at_once_with_one_key_are_one_run():
+    world = World()
+    barrier, started = threading.Barrier(2), []
+
+    def start() -> None:
+        try:
+            barrier.wait()
+            started.append(world.start(key="one press", now=None).pk)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=start) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(started) == 2
+    assert set(started) == {FlowRun.objects.get().pk}
+
+
+def test_a_key_leads_to_its_run_also_once_the_flow_is_another_or_put_away(world):
+    first = world.start(key="one press")
+    world.name_approver(world.teammate)
+    assert world.start(key="one press").pk == first.pk
+    services.archive_flow(tenant_id=world.tenant.pk, flow_id=world.flow.pk, actor=world.actor)
+    assert world.start(key="one press").pk == first.pk
+    assert len(lines_of(first)) == len(audit_of(first)) == 1
