@@ -139,8 +139,8 @@ function sendOnce(event) {
 // A step in the history that came while this page was loading has changed the address alone: htmx hears of
 // those that come later.
 function showWhatTheAddressSays() {
-  const [asked, wanted] = [performance.getEntriesByType("navigation")[0].name, location.href];
-  if (history.state?.htmx && asked.split("#")[0] !== wanted.split("#")[0]) location.reload();
+  const [asked, wanted] = [performance.getEntriesByType("navigation")[0]?.name, location.href];
+  if (asked && history.state?.htmx && asked.split("#")[0] !== wanted.split("#")[0]) location.reload();
 }
 
 function start() {

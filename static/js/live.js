@@ -7,7 +7,11 @@ const ACK_EVERY = 8;
 const SILENCE_MS = 40_000; // the server says something at least every 15 s
 const HIDDEN_MS = 60_000; // a tab that nobody looks at lets its socket go after this time
 const LONGEST_PAUSE_MS = 15_000;
+const STEADY_MS = 10_000; // a connection that has lasted so long was a good one
 const PATIENCE_MS = 5_000; // so long it is "Reconnecting", then "Offline since"
+const SPREAD_MS = 1_000; // all pages are told to read anew at once, and do it within this time
+const RESYNC_MS = 4_000; // between two readings anew, and twice as long each time
+const LONGEST_RESYNC_MS = 60_000;
 
 const label = document.getElementById("live"); // where the state is shown
 const source = document.querySelector("[data-socket]");
@@ -18,6 +22,8 @@ let received = 0;
 let tries = 0;
 let lostAt = null; // when the last live moment was
 let isOver = false;
+let resyncs = 0; // how many there were of late
+let resyncedAt = 0;
 const timers = {};
 
 function later(name, ms, work) {
@@ -40,7 +46,7 @@ function show(state, text) {
 
 function showLive() {
   clearTimeout(timers.offline);
-  tries = 0;
+  later("steady", STEADY_MS, () => (tries = 0));
   lostAt = null;
   show("live", "Live");
 }
@@ -85,13 +91,30 @@ function onMessage(message) {
   else if (message.op === "pause") showLost();
   else if (message.op === "ready" || message.op === "resync") {
     showLive();
-    tell(message.op);
+    if (message.op === "ready") tell("ready");
+    else resyncSoon();
   }
+}
+
+// However often the server says it. What is due stays due, also when the connection is lost meanwhile.
+function resyncSoon() {
+  if (timers.resync) return;
+  const pause = Math.min(RESYNC_MS * 2 ** (resyncs - 1), LONGEST_RESYNC_MS);
+  const passed = performance.now() - resyncedAt;
+  if (passed > 3 * pause) resyncs = 0;
+  const wait = resyncs ? pause * (1 + Math.random()) - passed : SPREAD_MS * Math.random();
+  later("resync", wait, () => {
+    timers.resync = 0;
+    resyncs += 1;
+    resyncedAt = performance.now();
+    tell("resync");
+  });
 }
 
 function onClose(code) {
   socket = null;
   clearTimeout(timers.silence);
+  clearTimeout(timers.steady);
   if (code === ACCESS_ENDED) {
     isOver = true;
     clearTimeout(timers.offline);

@@ -6,6 +6,8 @@ import { isOlder, latest } from "./revs.js";
 
 const MIN_PAUSE_MS = 1_000; // between two questions to the server
 const SHARE = 20; // a page asks for at most a twentieth of the time
+const FIRST_RETRY_MS = 2_000; // after a question that failed, twice as long each time
+const LONGEST_RETRY_MS = 30_000;
 const MOST_ROWS = 50;
 const HEARD_MS = 10_000;
 const LEFT = "no longer in this list";
@@ -23,6 +25,8 @@ const held = new Set(); // ids of rows that may not change their height yet
 let areCountsOld = false;
 let asking = false;
 let askTimer = 0;
+let failures = 0;
+let retry = 0;
 
 const rowOf = (id) => $(`.row[data-session="${CSS.escape(id)}"]`, results);
 
@@ -174,17 +178,24 @@ async function get(url, headers = {}) {
 
 // ---- Catching up
 async function catchUp() {
+  clearTimeout(retry);
   isCaughtUp = false;
   const [list, known] = [results, losses];
   const answer = rev ? await get(`${live.dataset.changes}?since=${rev}`) : { op: "resync" };
   if (known !== losses) return; // another "ready" comes
   if (list !== results) catchUp();
-  else if (!answer) setTimeout(catchUp, 2 * MIN_PAUSE_MS);
+  else if (!answer) catchUpLater();
   else if (answer.op === "resync") await resync();
   else {
+    failures = 0;
     isCaughtUp = true;
     take(answer);
   }
+}
+
+function catchUpLater() {
+  const pause = Math.min(FIRST_RETRY_MS * 2 ** failures++, LONGEST_RETRY_MS);
+  retry = setTimeout(catchUp, pause * (0.5 + Math.random() / 2));
 }
 
 function address() {
@@ -196,15 +207,17 @@ function address() {
 // Read the first page again and take it as news, so that nothing moves; ask about what is not on it any more.
 async function resync() {
   const [list, known] = [results, losses];
+  [rev, isCaughtUp] = ["", false]; // until it has been read, no later change closes the gap
   const html = await get(address(), { "HX-Request": "true", "HX-Target": "lens" });
   if (known !== losses) return;
   if (list !== results) return catchUp();
-  if (!html) return setTimeout(catchUp, 2 * MIN_PAUSE_MS);
+  if (!html) return catchUpLater();
   const fresh = new DOMParser().parseFromString(html, "text/html").getElementById("results");
   const rows = $$(".row", fresh);
   const ids = new Set(rows.map((row) => row.dataset.session));
   for (const row of $$(".row", results)) if (!ids.has(row.dataset.session)) unknown.add(row.dataset.session);
   markCountsOld();
+  failures = 0;
   isCaughtUp = true;
   take({
     rev: fresh.dataset.rev,
