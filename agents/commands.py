@@ -9,10 +9,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from agents.orphans import orphanage
 from agents.reaping import MARK, kill_marked, reaper
 
 __all__ = ["GRACE_SECONDS", "Command"]
@@ -52,7 +54,8 @@ class Command:
     ) -> None:
         limit = "" if memory_bytes is None else str(max(memory_bytes >> 10, 1))
         self._mark = reaper.make_mark()
-        self._process = subprocess.Popen(
+        start = partial(
+            subprocess.Popen[bytes],
             ["/bin/sh", "-c", _BEGIN, "sh", limit, *argv],
             stdin=reaper.open_pipe(),
             stdout=subprocess.PIPE,
@@ -61,6 +64,7 @@ class Command:
             env={**environment, MARK: self._mark},
             start_new_session=True,
         )
+        self._process = orphanage.start(start)
         self.group = self._process.pid
         assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
         self._output = self._process.stdout
@@ -121,6 +125,7 @@ class Command:
             # While nobody has waited for it, no other group can have its number.
             os.waitid(os.P_PID, self.group, os.WEXITED | os.WNOWAIT)
             kill_marked(self._mark)
+            orphanage.end(self.group, reaper.processes())
             reaper.forget(self.group)
             self._is_closed = True
             self._output.close()

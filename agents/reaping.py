@@ -85,6 +85,11 @@ class Reaper:
                 self._start()
             return self._pipe
 
+    def processes(self) -> list[int]:
+        """The process beside this one, if it is there."""
+        process = self._process
+        return [] if process is None else [process.pid]
+
     def forget(self, group: int) -> None:
         """The group has ended. Call it before anybody waits for its leader: no other has that number yet."""
         with self._lock, contextlib.suppress(OSError):

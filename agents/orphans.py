@@ -1,0 +1,100 @@
+"""What commands leave behind without a parent, however it hides, comes to this process and ends with them."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+__all__ = ["Orphanage", "orphanage"]
+
+_PR_SET_CHILD_SUBREAPER = 36
+#: Something that begins itself anew is ended this often before it is given up.
+_ROUNDS = 1_000
+#: In what stands behind a process's name in its `stat`: when it began, in ticks since the machine's start.
+_STARTED = 19
+
+
+class Orphanage:
+    """Takes orphans in while a command of this process is open; ends them all with the last one.
+
+    They are told from this process's own children by their session: a command has one of its own, and what it
+    starts never comes into ours. Only on Linux; elsewhere nothing is taken in.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._leaders: set[int] = set()
+        self._began = 0
+
+    def start(self, command: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+        """Start a command, which has to begin a session."""
+        with self._lock:
+            is_first = not self._leaders
+            if is_first:
+                _take_in(is_on=True)
+            try:
+                process = command()
+            except BaseException:
+                if is_first:
+                    _take_in(is_on=False)
+                raise
+            if is_first:
+                self._began = _start_of(process.pid)
+            self._leaders.add(process.pid)
+        return process
+
+    def end(self, leader: int, own: Collection[int] = ()) -> None:
+        """A command is over and nobody has waited for it; `own` are our children in sessions of their own."""
+        with self._lock:
+            self._leaders.discard(leader)
+            if not self._leaders:
+                self._end_orphans({leader, *own})
+                _take_in(is_on=False)
+
+    def _end_orphans(self, own: Collection[int]) -> None:
+        for _ in range(_ROUNDS):
+            found = [child for child in _children() if child not in own and self._is_orphan(child)]
+            for child in found:
+                with contextlib.suppress(ProcessLookupError, PermissionError, ChildProcessError):
+                    os.kill(child, signal.SIGKILL)
+                    os.waitpid(child, 0)
+            if not found:
+                return
+
+    def _is_orphan(self, child: int) -> bool:
+        try:
+            return os.getsid(child) != os.getsid(0) and _start_of(child) >= self._began
+        except ProcessLookupError:
+            return False
+
+
+def _take_in(*, is_on: bool) -> None:
+    """Whether orphans among the descendants of this process become its children."""
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(is_on), 0, 0, 0)
+
+
+def _children() -> Iterator[int]:
+    """The children of all threads of this process, those that nobody has waited for included."""
+    for path in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            yield from map(int, path.read_text().split())
+
+
+def _start_of(process: int) -> int:
+    """When it began; 0 if nobody knows."""
+    try:
+        told = Path(f"/proc/{process}/stat").read_bytes()
+    except OSError:
+        return 0
+    return int(told.rpartition(b")")[2].split()[_STARTED])
+
+
+orphanage = Orphanage()
+os.register_at_fork(after_in_child=orphanage.__init__)  # type: ignore[misc]
