@@ -31,6 +31,7 @@ urlpatterns = [
     ),
     path("w/<slug:workspace>/command-center/unread/", views.unread_sessions, name="unread-sessions"),
     path("w/<slug:workspace>/command-center/seen/", views.everything_seen, name="everything-seen"),
+    path("w/<slug:workspace>/command-center/frame/", views.empty_frame, name="empty-frame"),
     path("w/<slug:workspace>/command-center/", views.command_center, name="command-center"),
     path("w/<slug:workspace>/initiatives/", groups.initiative_list, name="initiative-list"),
     path(

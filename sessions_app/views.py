@@ -88,6 +88,13 @@ def unread_sessions(request: MemberRequest) -> HttpResponse:
     return JsonResponse(_mine(request.seat, rev, unread, needs_of(request.seat)))
 
 
+@require_safe
+@for_members
+def empty_frame(request: MemberRequest) -> HttpResponse:
+    """What stands around every page of the workspace, for one that could not be drawn with it."""
+    return render(request, "base.html")
+
+
 def _mine(seat: Seat, rev: str, unread: Sequence[Unread], needs: Collection[SessionKey]) -> dict[str, Any]:
     """Keys of what the member has not seen and of what needs them, and who is answering any of that.
 

@@ -212,6 +212,7 @@ ROUTES: dict[str, Route] = {
     "sessions_app:session-claim": Route(ends_a_chat, method="post", owner=204, teammate=403, viewer=403),
     "sessions_app:session-seen": Route(ends_a_chat, method="post", owner=204, teammate=204, viewer=204),
     "sessions_app:unread-sessions": Route(in_workspace()),
+    "sessions_app:empty-frame": Route(in_workspace()),
     "sessions_app:everything-seen": Route(in_workspace(), method="post", owner=302, teammate=302, viewer=302),
     "sessions_app:initiative-list": Route(in_workspace()),
     "sessions_app:initiative-detail": Route(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
+from django.urls import reverse
 from playwright.sync_api import Locator, Page, expect
 
 from audit.models import DecisionReceipt
@@ -16,8 +19,9 @@ from flows import services
 from flows.models import FlowRun, RunStatus
 from tests.browser.visits import PHONE, Visits, overflow, violations
 from tests.factories.flows import FlowFactory
+from tests.factories.workspace import UserFactory
 from workspace.actors import Actor
-from workspace.models import Membership, Role, Tenant, User
+from workspace.models import ApiToken, Membership, Role, Tenant, User
 from workspace.placement import Placement
 
 pytestmark = pytest.mark.browser
@@ -81,13 +85,66 @@ def test_it_opens_beside_the_page_and_stays_open_on_the_next_one(page: Page):
     expect(page.locator("#center-button")).to_have_attribute("aria-expanded", "false")
 
 
-@pytest.mark.parametrize("lost", ["flow-runs/01900000-0000-7000-8000-000000000000/", "sessions/?bogus=1"])
+@pytest.fixture
+def broken(demo: Tenant) -> Iterator[str]:
+    """The address of a page that meets an error of the server's own."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {ApiToken._meta.db_table} RENAME TO away")
+        yield reverse("workspace:token-list", args=[demo.slug])
+        cursor.execute(f"ALTER TABLE away RENAME TO {ApiToken._meta.db_table}")
+
+
+@pytest.mark.parametrize(
+    "lost", ["flow-runs/01900000-0000-7000-8000-000000000000/", "sessions/?bogus=1", "no/such/page/"]
+)
 def test_it_is_at_hand_on_a_page_that_says_what_is_wrong(visits: Visits, owner: User, lost: str):
     page = visits.open(f"/w/{SLUG}/{lost}", owner)
     expect(page.locator(".error-page")).to_be_visible()
     open_center(page)
     assert violations(page) == []
     assert overflow(page) == 0
+
+
+def test_it_comes_to_a_page_that_broke(visits: Visits, owner: User, broken: str):
+    page = visits.open(broken, owner)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Something broke on our side")
+    center = open_center(page)
+    expect(page.locator("#center-state")).to_have_text("Live")
+    center.locator("[data-section=needs] .row-peek").first.click()
+    expect(center.locator(".peek")).to_be_visible()
+    assert violations(page) == []
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    page.emulate_media(color_scheme="dark")
+    assert violations(page, "color-contrast", "target-size") == []
+    assert overflow(page) == 0
+
+
+@pytest.mark.parametrize("answer", [500, 404, None])
+def test_a_page_that_broke_is_whole_where_the_server_stays_away(
+    visits: Visits, owner: User, broken: str, answer: int | None
+):
+    page = visits.enter(owner)
+    with page.expect_event("request", lambda asked: asked.url.endswith("/command-center/frame/")):
+        page.route(
+            "**/command-center/frame/",
+            lambda route: route.fulfill(status=answer) if answer else route.abort(),
+        )
+        page.goto(broken)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Something broke on our side")
+    expect(page.locator("#center-button")).to_have_count(0)
+    assert violations(page) == []
+    page.get_by_role("link", name="Go to Sessions").click()
+    expect(page).to_have_url(re.compile(f"{LIST}$"))
+
+
+def test_a_stranger_and_a_visitor_get_no_frame(visits: Visits, demo: Tenant):
+    for user in (UserFactory(), None):
+        page = visits.enter(user)
+        with page.expect_response(re.compile("/command-center/frame/")) as answer:
+            page.goto(f"/w/{demo.slug}/no/such/page/")
+        assert answer.value.status == (404 if user else 302)
+        expect(page.locator(".error-page")).to_be_visible()
+        expect(page.locator("#center-button")).to_have_count(0)
 
 
 def test_it_shows_mine_or_everyones_and_leaves_out_kinds(page: Page):

@@ -368,6 +368,7 @@ NO_PAGES = {
     "flows:artifact-download",
     "flows:artifact-image",
     "flows:flow-file",
+    "sessions_app:empty-frame",
     "sessions_app:session-changes",
     "sessions_app:session-standing",
     "sessions_app:unread-sessions",
