@@ -176,8 +176,9 @@ class _Worker:
             case Complete():
                 services.complete_run(**self._as_engine())
             case Ask(arguments, again, message):
-                asked = {"arguments": arguments, "again": again, "message": message}
-                services.pause_at_checkpoint(**self._as_engine(), **asked)
+                services.pause_at_checkpoint(
+                    **self._as_engine(), arguments=arguments, again=again, message=message
+                )
             case Block(reason):
                 services.block_run(**self._as_engine(), reason=reason)
             case GiveUp(reason):

@@ -74,6 +74,7 @@ def _checkpoint(run: FlowRun, decisions: list[Action]) -> dict[str, object] | No
         return None
     return {
         "peek": peek_at_checkpoint(run),
+        "icon": "circle-pause",
         "decisions": decisions,
         "comment_label": "Comment",
         "waiting_text": "Waiting for somebody who may decide.",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpResponse
@@ -11,11 +11,9 @@ from django.views.decorators.http import require_safe
 
 from audit.pages import Fact, find_session, render_session_page, session_context
 from audit.rendering import render_prose
-from audit.services import content_hash
 from audit.transcripts import seq_of
 from sessions_app.kinds import Action, Moment, SessionKind, SessionRow
 from sessions_app.registry import get_kind
-from tasks.deciding import describe_decision
 from tasks.models import BackgroundTask, TaskStatus, WaitingOn
 from tasks.queries import children_of, started_by
 from workspace.access import MemberRequest, Seat, for_members
@@ -46,17 +44,15 @@ def task_detail(request: MemberRequest, task_id: uuid.UUID) -> HttpResponse:
         started = started_by(tenant_id=task.tenant_id, kind=kind.key, session_id=task.pk)
         calls = {child.source_call_id: (child.title, kind.url(child, slug)) for child in started}
         context = session_context(request, kind, task, extra_facts=list(_facts(task)), children=calls)
-        review = _review(task, [action for action in context["actions"] if action.name in DECISIONS])
-        asked = _asked_by_source(kind, task, context["actions"])
-        if card := review or asked:
+        card = _review(kind, task, context["actions"]) or _asked_by_source(kind, task, context["actions"])
+        if card:
             context["actions"] = [a for a in context["actions"] if a not in card["decisions"]]
         return {
             **context,
             "prompt": render_prose(task.prompt, level=3),
-            "result": render_prose(task.result, level=3),
+            "result": "" if _is_in_review(task) else render_prose(task.result, level=3),
             "sub_step": task.substate,
-            "review": review,
-            "asked": asked,
+            "checkpoint": card,
             "children": list(_tree(task, request.seat)) if task.child_count else [],
             "children_summary": f"{task.child_done_count} of {task.child_count} done",
             "related": _related(task, request.seat),
@@ -73,14 +69,19 @@ def _facts(task: BackgroundTask) -> Iterator[Fact]:
         yield Fact("Took", seconds=(task.finished_at - task.started_at).total_seconds())
 
 
-def _review(task: BackgroundTask, decisions: list[Action]) -> dict[str, Any] | None:
-    if task.status != TaskStatus.WAITING or task.waiting_on != WaitingOn.REVIEW:
+def _is_in_review(task: BackgroundTask) -> bool:
+    return task.status == TaskStatus.WAITING and task.waiting_on == WaitingOn.REVIEW
+
+
+def _review(kind: SessionKind, task: BackgroundTask, actions: list[Action]) -> dict[str, Any] | None:
+    """The result that is to be accepted."""
+    if not _is_in_review(task):
         return None
+    peek = kind.peek(task)
     return {
-        "asked_at": task.waiting_since,
-        "summary": render_prose(task.result or task.waiting_reason, level=3),
-        "content_hash": content_hash(describe_decision(task)),
-        "decisions": decisions,
+        "peek": replace(peek, text=render_prose(peek.text, level=3)),
+        "icon": "eye",
+        "decisions": [action for action in actions if action.name in DECISIONS],
         "comment_label": "Comment",
         "waiting_text": "Waiting for somebody who may review it.",
     }
@@ -92,6 +93,7 @@ def _asked_by_source(kind: SessionKind, task: BackgroundTask, actions: list[Acti
         return None
     return {
         "peek": kind.peek(task),
+        "icon": "circle-pause",
         "decisions": [
             action for action in actions if action.is_primary or action.wants_comment or action.link
         ],
