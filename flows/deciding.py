@@ -100,6 +100,7 @@ class Recover:
     """The worker of the current attempt was lost, or what was approved is not what it would begin with."""
 
     error: str
+    was_handed_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +258,7 @@ def _fill_message(message: str, values: Mapping[str, Any]) -> str:
 def _decide_approved(run: FlowRun, approval: Approval | None) -> Decision:
     """A step that was approved is not begun with in a folder that has lost what its approver saw there."""
     change = _find_changed_files(run, approval) if approval else ""
-    return Recover(f"It was not begun with: {change}.") if change else TakeUp()
+    return Recover(f"It was not begun with: {change}.", was_handed_back=True) if change else TakeUp()
 
 
 def _find_change(

@@ -164,8 +164,10 @@ class _Worker:
                 services.begin_run(**self._as_engine())
             case Skip(reason):
                 services.skip_step(**self._as_engine(), reason=reason)
-            case Recover(error):
-                services.retry_step(**self._as_engine(), error=error, was_cut_off=True)
+            case Recover(error, was_handed_back):
+                services.retry_step(
+                    **self._as_engine(), error=error, was_cut_off=True, was_handed_back=was_handed_back
+                )
             case resting:
                 self._come_to_rest(resting)
                 return False

@@ -171,5 +171,6 @@ def _look(claim: Claim) -> StopReason | None:
 
 
 def _mine(claim: Claim) -> QuerySet[FlowRun]:
+    """The run while this claim holds it: one that rested and was approved is nobody's at first."""
     runs = FlowRun.objects.for_tenant(claim.tenant_id)
-    return runs.filter(pk=claim.run_id, fence=claim.fence, status__in=AT_WORK)
+    return runs.filter(pk=claim.run_id, fence=claim.fence, lease_holder=claim.holder, status__in=AT_WORK)

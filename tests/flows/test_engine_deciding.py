@@ -275,7 +275,7 @@ def test_a_step_that_was_approved_is_not_begun_with_where_what_was_seen_is_gone(
     run.version = 8
     approval = Approval(seen(version=7, file_edits=[SEEN_EDIT]), [])
     decision = decide(run, [step(status="running")], NOW, approval=approval)
-    assert decision == Recover(f"It was not begun with: {FILES_CHANGED}.")
+    assert decision == Recover(f"It was not begun with: {FILES_CHANGED}.", was_handed_back=True)
 
 
 def after(seconds: int) -> Retry:

@@ -50,6 +50,17 @@ def test_a_lapsed_lease_is_free_and_its_holder_gets_it_no_more(bench):
     assert FlowRun.objects.get(pk=run.pk).lease_holder == "other"
 
 
+def test_an_approved_run_is_free_although_the_worker_that_asked_has_not_let_go_yet(bench):
+    run = bench.start({"has_checkpoint": True})
+    claim = bench.claim(run)
+    advance(claim, Stop(), find_runtime=bench.runtime.find)
+    bench.approve(run)
+    assert renew(claim) is False
+    other = bench.claim(run)
+    release(claim)
+    assert (renew(claim), renew(other)) == (False, True)
+
+
 @pytest.mark.parametrize("status", ENDED)
 def test_a_run_that_rests_is_not_claimed(world, status):
     assert claim_run(world.run_that_is(status).pk, "worker") is None
