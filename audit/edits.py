@@ -54,7 +54,10 @@ def edits_seen(
 def show_edits(
     tenant_id: uuid.UUID, session: tuple[str, uuid.UUID], seqs: Sequence[int], *, lines: int
 ) -> Iterator[tuple[str, str]]:
-    """The path and the change of these edits as text with signs, each cut after so many lines."""
+    """The path and the change of these edits as text with signs, each cut after so many lines.
+
+    What has no lines to show, a picture or an empty file, is told as it was recorded.
+    """
     transcript = find_transcript(tenant_id, session)
     if transcript is None:
         return
@@ -63,7 +66,8 @@ def show_edits(
         hunks = hunks_of(before=edit.before, after=edit.after, patch=edit.patch)
         shown = [line for hunk in hunks for line in _lines_of(hunk)]
         rest = len(shown) - lines
-        yield edit.path, "\n".join([*shown[:lines], *([f"… {rest} lines more"] if rest > 0 else [])])
+        text = "\n".join([*shown[:lines], *([f"… {rest} lines more"] if rest > 0 else [])])
+        yield edit.path, text or edit.text
 
 
 def _lines_of(hunk: Hunk) -> Iterator[str]:

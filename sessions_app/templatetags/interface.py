@@ -12,6 +12,8 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import localtime
 
 register = template.Library()
+#: Whatever the reader's clock says: what has happened is never told as to come, nor the other way round.
+SHAPES = {"narrow": 'format="micro"', "long": 'tense="past"', "coming": 'tense="future"'}
 
 SPRITE = "vendor/lucide-sprite-1.62.0.svg"
 UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
@@ -33,12 +35,13 @@ def icon(name: str) -> SafeString:
 def when(moment: datetime | None, style: str = "narrow") -> SafeString | str:
     """A time as people read it: relative where scripts run, absolute where not, and the same for everybody.
 
-    `style` is "narrow" ("5m") for rows and "long" ("5 minutes ago") for text; "-" stands for no time. A
-    script puts the absolute time, in the zone of the page (`<html time-zone>`), into the title.
+    `style` is "narrow" ("5m") for rows, "long" ("5 minutes ago") for text and "coming" ("in 5 minutes") for
+    what lies ahead; "-" stands for no time. A script puts the absolute time, in the zone of the page
+    (`<html time-zone>`), into the title.
     """
     if moment is None:
         return "-"
-    shape = 'format="micro"' if style == "narrow" else 'tense="past"'
+    shape = SHAPES[style]
     at = moment.isoformat()
     shown = f"{moment.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
     html = f'<relative-time datetime="{at}" {shape}><time datetime="{at}">{shown}</time></relative-time>'

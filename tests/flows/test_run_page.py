@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
+from django.utils import timezone
 from django.utils.html import escape
 
 from audit.entries import EntryKind, NewEntry
@@ -113,6 +116,27 @@ def test_the_card_of_a_checkpoint_shows_the_diff_so_far_and_is_bound_to_it(world
         tenant_id=world.tenant.pk, run_id=paused.pk, actor=world.actor, seen_version=paused.version
     )
     assert "Approved" in page_of(world, paused, client).partition('id="receipts"')[2]
+
+
+def test_a_change_without_lines_is_told_in_words_at_a_checkpoint(world):
+    run = world.start()
+    world.call(services.begin_run, run)
+    world.call(services.start_step, run)
+    picture = NewEntry(
+        kind=EntryKind.FILE_EDIT, native_id="p", path="out/dot.png", text="created, 85 bytes, not shown"
+    )
+    services.add_entries(tenant_id=world.tenant.pk, run_id=run.pk, delivery=Delivery(entries=[picture]))
+    world.call(services.finish_step, run)
+    parts = peek_at_checkpoint(world.call(services.pause_at_checkpoint, run)).parts
+    assert {part.label: part.text for part in parts}["Change: out/dot.png"] == picture.text
+
+
+def test_a_retry_that_is_to_come_is_not_told_as_if_it_were_now(world, client):
+    run = world.run_that_is(RunStatus.RUNNING)
+    due_at = timezone.now() + timedelta(minutes=5)
+    world.call(services.retry_step, run, error="no", due_at=due_at)
+    note = page_of(world, run, client).partition("Tried again ")[2].partition(">")[0]
+    assert f'datetime="{due_at.isoformat()}" tense="future"' in note
 
 
 def test_among_many_runs_each_shows_fewer_of_its_changes_and_is_bound_to_all(world):

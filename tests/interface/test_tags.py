@@ -58,6 +58,11 @@ def test_no_time_is_a_dash() -> None:
     assert when(None) == "-"
 
 
+def test_what_lies_ahead_is_not_told_as_what_has_been():
+    assert 'tense="past"' in str(when(MOMENT, "long"))
+    assert 'tense="future"' in str(when(MOMENT, "coming"))
+
+
 def test_an_icon_name_cannot_break_out_of_its_attribute() -> None:
     assert '"><script>' not in icon('"><script>')
 
