@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
@@ -224,3 +227,31 @@ def test_two_people_at_once_approve_once_and_the_second_learns_by_whom():
     assert {first[0], second[0]} == {actor.name for actor in people}
     assert len(receipts_of(run)) == 1
     assert steps_of(run)[2] == (3, 1, "running")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_approval_and_a_cancel_at_once_leave_a_cancelled_run_and_nothing_at_work():
+    world = World()
+    run = paused_at(world, 2)
+    barrier, approved = threading.Barrier(2), []
+
+    def call(service: Callable[..., object], **given: Any) -> None:
+        try:
+            barrier.wait()
+            service(tenant_id=world.tenant.pk, run_id=run.pk, actor=world.actor, **given)
+        finally:
+            connection.close()
+
+    def approve() -> None:
+        with suppress(StaleVersion):
+            call(services.approve_checkpoint, seen_version=run.version)
+            approved.append(True)
+
+    threads = [threading.Thread(target=approve), threading.Thread(target=call, args=[services.cancel_run])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert steps_of(run) == [(1, 1, "completed"), (2, 1, "cancelled"), (3, 1, "cancelled")]
+    assert FlowRun.objects.get(pk=run.pk).status == "cancelled"
+    assert len(receipts_of(run)) == len(approved)
