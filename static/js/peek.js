@@ -6,6 +6,7 @@ import { onLeaving, whereabouts } from "./presence.js";
 
 const CLAIM_EVERY = 15_000;
 const PAUSE_MS = 500; // between two readings of what stands open
+const FINGER_MS = 600; // a finger that is on its way meant what stood there before
 const reading = new WeakMap(); // slot -> the answer that it waits for, or has
 let claiming = null;
 let fresher = null; // a reading of the open peek that waits until nobody is at it
@@ -117,6 +118,8 @@ function showFresher(isAsked = false) {
   for (const field of $$("textarea", shown)) if (field.value) field.value += ""; // typed, and not what was there before
   morph(shown, fresher);
   htmx.process(shown);
+  shown.inert = !isAsked;
+  setTimeout(() => (shown.inert = false), FINGER_MS);
   settleFresher();
   followClaim(slot, rowOf(slot));
 }
