@@ -9,7 +9,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -54,17 +53,18 @@ class Command:
     ) -> None:
         limit = "" if memory_bytes is None else str(max(memory_bytes >> 10, 1))
         self._mark = reaper.make_mark()
-        start = partial(
-            subprocess.Popen[bytes],
-            ["/bin/sh", "-c", _BEGIN, "sh", limit, *argv],
-            stdin=reaper.open_pipe(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            env={**environment, MARK: self._mark},
-            start_new_session=True,
+        stdin = reaper.open_pipe()
+        self._process = orphanage.start(
+            lambda: subprocess.Popen(
+                ["/bin/sh", "-c", _BEGIN, "sh", limit, *argv],
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env={**environment, MARK: self._mark},
+                start_new_session=True,
+            )
         )
-        self._process = orphanage.start(start)
         self.group = self._process.pid
         assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
         self._output = self._process.stdout

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from django.utils import timezone
 
-from agents.folders import run_worktree_git
+from agents.folders import is_itself, run_worktree_git
 from audit.entries import JSON, EntryKind, NewEntry
 
 __all__ = ["MOST_EDITS", "FileChange", "FolderWatch", "TooManyFilesError", "make_edit"]
@@ -129,9 +129,9 @@ class FolderWatch:
 
 
 def look_at(folder: Path) -> dict[str, Look]:
-    """Each file of a folder, by its path in it; links are looked at, never followed."""
+    """Each file of a folder, by its path in it. Links are looked at, never followed, the folder too."""
     found: dict[str, Look] = {}
-    waiting = [("", str(folder))]
+    waiting = [("", str(folder))] if is_itself(folder) else []
     while waiting:
         prefix, place = waiting.pop()
         with suppress(OSError), os.scandir(place) as entries:

@@ -9,6 +9,7 @@ Everything is private to its user.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -29,11 +30,14 @@ __all__ = [
     "forget_folder",
     "forget_folders",
     "git_places",
+    "is_itself",
     "prepare_folder",
     "run_worktree_git",
     "session_folder",
     "side_folder",
 ]
+
+logger = logging.getLogger(__name__)
 
 _READY = "ready.json"
 
@@ -71,6 +75,11 @@ def session_folder(tenant_id: uuid.UUID, session_id: uuid.UUID) -> Path:
 def side_folder(folder: Path) -> Path:
     """The folder beside a working folder."""
     return folder.with_name(f"{folder.name}.side")
+
+
+def is_itself(path: Path) -> bool:
+    """Whether the working folder is there, and no link that work has put in its place."""
+    return path.is_dir() and not path.is_symlink() and not path.parent.is_symlink()
 
 
 def prepare_folder(path: Path, repo_path: str = "", revision: str = "", *, workspace: str = "") -> Prepared:
@@ -112,15 +121,18 @@ def forget_folder(path: Path) -> None:
 def forget_folders(before: datetime, has_ended: Callable[[uuid.UUID, uuid.UUID], bool]) -> int:
     """Remove the folders that nobody has worked in since `before`, of sessions that have ended; how many.
 
-    `has_ended` is asked with workspace and session.
+    `has_ended` is asked with workspace and session. One that cannot be removed keeps none of the others.
     """
     removed = 0
     for path in list(_all_folders()):
         used = side_folder(path) / _READY
         used_at = (used if used.exists() else path).stat().st_mtime
         if used_at < before.timestamp() and has_ended(uuid.UUID(path.parent.name), uuid.UUID(path.name)):
-            forget_folder(path)
-            removed += 1
+            try:
+                forget_folder(path)
+                removed += 1
+            except OSError as error:
+                logger.warning("%s", error)
     return removed
 
 
@@ -182,7 +194,7 @@ def _find_repository(repo_path: str, workspace: str) -> _Repository:
 
 def _is_ready(path: Path, repository: _Repository | None) -> bool:
     """Whether the folder was made to its end, of what is wanted, and is still there."""
-    if path.is_symlink() or not path.is_dir() or not (side_folder(path) / _READY).is_file():
+    if not is_itself(path) or not (side_folder(path) / _READY).is_file():
         return False
     if repository is None:
         return True
@@ -252,12 +264,15 @@ def _clear(path: Path) -> None:
 
 
 def _remove_tree(folder: Path) -> None:
-    """Remove a tree, folders that were made unwritable included; links are removed, never followed."""
-    for inner, names, _ in os.walk(folder):
-        for path in (os.path.join(inner, name) for name in names):
-            if not os.path.islink(path):
-                os.chmod(path, 0o700)
-    shutil.rmtree(folder)
+    """Remove a tree, folders that were made unwritable included; links are removed, never followed.
+
+    By programs that walk down one folder after the other: a command can make a tree that is deeper than a
+    path may be long. Raises OSError.
+    """
+    subprocess.run(["chmod", "-R", "u+rwX", "--", folder], capture_output=True, check=False)
+    done = subprocess.run(["rm", "-rf", "--", folder], capture_output=True, check=False)
+    if folder.exists():
+        raise OSError(f"{folder} cannot be removed: {done.stderr.decode('utf-8', 'replace').strip()[-300:]}")
 
 
 def _all_folders() -> Iterator[Path]:

@@ -5,19 +5,28 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import stat
 from pathlib import Path
 
 from audit.entries import JSON
 from audit.redaction import is_too_deep
 
-__all__ = ["read_json", "read_result"]
+__all__ = ["clear_result", "read_json", "read_result"]
 
 MAX_RESULT_BYTES = 1 << 20
 #: A later step may refer to it (`expression_filters.MAX_DEPTH`) and put it into a parameter, and all that is
 #: stored around it can be looked through for credentials: what is deeper than that is withheld.
 MAX_RESULT_DEPTH = 90
 _TOO_DEEP = f"it is nested too deeply, more than {MAX_RESULT_DEPTH} levels"
+
+
+def clear_result(path: Path) -> None:
+    """Let nothing be there, whatever an earlier command has made of it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def read_result(path: Path) -> tuple[JSON] | None:
@@ -28,9 +37,10 @@ def read_result(path: Path) -> tuple[JSON] | None:
         return None
     except OSError as error:
         raise ValueError(f"$RESULT_FILE cannot be read: {error.strerror}.") from error
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise ValueError("$RESULT_FILE is no file.")
     with open(number, "rb") as file:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise ValueError("$RESULT_FILE is no file.")
         data = file.read(MAX_RESULT_BYTES + 1)
     if len(data) > MAX_RESULT_BYTES:
         raise ValueError(f"$RESULT_FILE holds more than {MAX_RESULT_BYTES >> 10:,} KB: keep an artifact.")

@@ -18,6 +18,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
+from agents.folders import is_itself
 from agents.runtimes import Outcome, Stop, StopReason, get_runtime
 from audit.entries import JSON
 from audit.imports import Delivery
@@ -236,7 +237,7 @@ class _Worker:
 
     def _open_folder(self, run: FlowRun, steps: list[StepRun]) -> tuple[Path, bool]:
         """The run's folder, and whether it was lost, which the transcript says then. Raises `Missing`."""
-        if self.folder is not None and self.folder.is_dir():
+        if self.folder is not None and is_itself(self.folder):
             return self.folder, False
         prepared = open_folder(run, steps)
         self.folder = prepared.path

@@ -20,7 +20,7 @@ from agents.commands import Command
 from agents.file_changes import MAX_FILES, MOST_EDITS, FolderWatch, TooManyFilesError, make_edit
 from agents.folders import git_places, side_folder
 from agents.output import Output
-from agents.results import read_result
+from agents.results import clear_result, read_result
 from agents.runtimes.protocol import Outcome, Performance, Runtime, Stop, StopReason, Work
 from agents.sandbox import Sandbox, choose_sandbox, find_missing_sandbox
 from audit.entries import JSON, EntryKind, NewEntry, RunFacts
@@ -130,7 +130,7 @@ class _Run:
     def start(self) -> Command:
         for name in _SIDE:
             (self.side / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.result_file.unlink(missing_ok=True)
+        clear_result(self.result_file)
         try:
             self.watch.begin()
         except TooManyFilesError:

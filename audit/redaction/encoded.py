@@ -25,7 +25,8 @@ _NO_WIDTH = r"\xe2\x80[\x8b-\x8f]|\xe2\x81[\xa0-\xa4]|\xef\xbb\xbf|\xc2\xad|\xcd
 UNSEEN_TRIGGER = rf"{_ESCAPE}[\[\]]|{_NO_WIDTH}|\\\r?\n|[A-Za-z0-9+/_-]{{60}}=\r?\n"
 _UNSEEN = re.compile(
     rf"{_ESCAPE}(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]{{0,200}}(?:\x07|\x1b\\))|{_NO_WIDTH}|\\\r?\n[ \t]*"
-    r"|(?<=[A-Za-z0-9+/_-]{60})=\r?\n(?=[A-Za-z0-9+/_-])".encode("latin-1")
+    # Looked behind from the sign on: before it, that would be done at each place of a long line.
+    r"|=(?<=[A-Za-z0-9+/_-]{60}=)\r?\n(?=[A-Za-z0-9+/_-])".encode("latin-1")
 )
 #: How much of a text around an unseen sign is looked at once more without it.
 _REACH = 1024

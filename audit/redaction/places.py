@@ -130,6 +130,8 @@ def _read_pem(data: bytes, start: int) -> Found | None:
 _private_head = re.compile(
     rb"(?i)-----BEGIN[ A-Z0-9]{0,40}PRIVATE KEY(?: BLOCK)?-----|---- BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY ----"
 )
+#: So many stand in any head, whatever unseen signs are between them.
+_DASHES = 8
 _pem_end = re.compile(rb"-----END [A-Z0-9 ]{0,40}-----|---- END [A-Z0-9 ]{0,40} ----")
 
 
@@ -138,6 +140,8 @@ def open_key_from(text: str) -> int:
 
     One that is longer than any that is looked for counts as ended.
     """
+    if text.count("-") < _DASHES:
+        return len(text)
     shadow = shadow_of(text.encode("utf-8", "replace"))
     for head in _private_head.finditer(shadow.data):
         is_open = _pem_end.search(shadow.data, head.end()) is None

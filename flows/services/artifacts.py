@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import transaction
 
+from agents.folders import is_itself
 from audit.entries import EntryKind
 from audit.moves import lock_session
 from audit.redaction import Redactor, redact_stream
@@ -95,7 +96,7 @@ def _glob(folder: Path, pattern: str) -> Iterator[_Found]:
         raise ArtifactTooBig(
             f"The glob “{pattern}” names no files of the run's folder. Correct it in the flow."
         )
-    waiting = [("", _pass_over({0}, wanted))]
+    waiting = [("", _pass_over({0}, wanted))] if is_itself(folder) else []
     seen = 0
     while waiting:
         prefix, places = waiting.pop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import sys
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -215,6 +216,27 @@ def test_a_branch_with_commits_of_its_own_outlives_its_folder(folder, repository
     git(folder, "commit", "--allow-empty", "-m", "work")
     forget_folder(folder)
     assert git(repository, "branch", "--list", "sessions/*") == f"sessions/{folder.name}"
+
+
+def test_a_tree_that_is_deeper_than_a_path_may_be_long_is_forgotten(folder, tmp_path):
+    prepare_folder(folder)
+    dig = "import os\nfor _ in range(900): os.mkdir('abcdef'); os.chdir('abcdef'); os.chmod('..', 0o500)"
+    subprocess.run([sys.executable, "-c", dig], cwd=folder, check=True)
+    forget_folder(folder)
+    assert not folder.exists()
+
+
+def test_a_folder_that_cannot_be_removed_keeps_no_other(monkeypatch, tmp_path, caplog):
+    tenant = uuid.uuid4()
+    (programs := tmp_path / "bin").mkdir()
+    stuck, other = sorted(prepare_folder(session_folder(tenant, uuid.uuid4())).path for _ in range(2))
+    refuse = f'case "$*" in *{stuck.name}*) echo stuck >&2; exit 1;; esac'
+    (programs / "rm").write_text(f'#!/bin/sh\n{refuse}\n/bin/rm "$@"\n')
+    (programs / "rm").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    assert forget_folders(datetime.now(UTC) + timedelta(days=1), lambda *_: True) == 1
+    assert (stuck.exists(), other.exists()) == (True, False)
+    assert f"{stuck} cannot be removed: stuck" in caplog.text
 
 
 def test_only_old_folders_of_ended_sessions_are_forgotten(tmp_path):

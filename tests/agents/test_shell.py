@@ -118,6 +118,7 @@ def test_a_result_is_what_the_command_wrote_as_json(folder):
         ),
         ('ln -s /etc/hostname "$RESULT_FILE"', "cannot be read"),
         ('mkfifo "$RESULT_FILE"', "is no file"),
+        ('mkdir "$RESULT_FILE"', "is no file"),
         ('head -c 2000000 /dev/zero > "$RESULT_FILE"', "more than 1,024 KB"),
     ],
 )
