@@ -19,7 +19,7 @@ __all__ = ["DefinitionForm", "ProfileForm", "SkillForm"]
 MOST_CHARACTERS = 100_000
 LARGEST = 2**31 - 1
 CODE = {"rows": 16, "spellcheck": "false"}
-BEST = "The best that the worker's machine has"
+BEST = "The best there is"
 
 type Groups = Sequence[tuple[str, Sequence[str]]]
 

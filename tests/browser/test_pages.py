@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +24,7 @@ from intake.models import FileState, StagedFile
 from intake.staged_import import import_staged
 from sessions_app.registry import get_kind
 from tasks.models import BackgroundTask
-from tests.browser.visits import PHONE, WIDE, Visits, overflow, violations
+from tests.browser.visits import PHONE, TABLET, WIDE, Visits, overflow, violations
 from tests.factories.agents import ProfileFactory, SkillFactory
 from tests.factories.flows import FlowFactory, FlowStepFactory
 from tests.intake.claude_records import PRESENT_DAY
@@ -223,23 +224,41 @@ def flow_page(name: str) -> Callable[[Tenant], str]:
     return lambda demo: reverse(name, args=[demo.slug, Flow.objects.for_tenant(demo.pk).earliest("pk").pk])
 
 
+def unique(text: str) -> str:
+    return text + uuid.uuid4().hex
+
+
 def hard_skill(demo: Tenant) -> Skill:
     """One that a flow uses, with words that are longer than a phone is wide."""
-    skill: Skill = SkillFactory(tenant=demo, description=LONG, body=f"make {LONG}\ntrue")
-    flow = FlowFactory(tenant=demo, name=f"{LONG[:150]} {skill.pk}", step_count=0)
+    skill: Skill = SkillFactory(
+        tenant=demo, name=unique(LONG[:60]), description=LONG, body=f"make {LONG}\ntrue"
+    )
+    flow = FlowFactory(tenant=demo, name=unique(LONG[:150]), step_count=0)
     FlowStepFactory(flow=flow, skill=skill)
     return skill
 
 
 def hard_profile(demo: Tenant) -> Profile:
     profile: Profile = ProfileFactory(
-        tenant=demo, model=LONG[:100], env_secret_names=["DEPLOY_KEY"], max_minutes=90_000
+        tenant=demo,
+        name=unique(LONG[:60]),
+        model=LONG[:100],
+        env_secret_names=["DEPLOY_KEY"],
+        max_minutes=90_000,
     )
     return profile
 
 
 def definition_page(name: str, make: Callable[[Tenant], Skill | Profile]) -> Callable[[Tenant], str]:
     return lambda demo: reverse(name, args=[demo.slug, make(demo).pk])
+
+
+def definition_list(name: str, make: Callable[[Tenant], Skill | Profile]) -> Callable[[Tenant], str]:
+    def address(demo: Tenant) -> str:
+        make(demo)
+        return reverse(name, args=[demo.slug])
+
+    return address
 
 
 def place_page(name: str, model: type[Initiative] | type[Plan]) -> Callable[[Tenant], str]:
@@ -292,12 +311,12 @@ PAGES: dict[str, tuple[str, Callable[[Tenant], str]]] = {
     "flow": ("flows:flow-detail", flow_page("flows:flow-detail")),
     "new flow": ("flows:flow-create", plain("flows:flow-create", "empty")),
     "edit a flow": ("flows:flow-edit", flow_page("flows:flow-edit")),
-    "skills": ("flows:skill-list", plain("flows:skill-list", "demo")),
+    "skills": ("flows:skill-list", definition_list("flows:skill-list", hard_skill)),
     "no skills": ("flows:skill-list", plain("flows:skill-list", "empty")),
     "skill": ("flows:skill-detail", definition_page("flows:skill-detail", hard_skill)),
     "new skill": ("flows:skill-create", plain("flows:skill-create", "demo")),
     "edit a skill": ("flows:skill-edit", definition_page("flows:skill-edit", hard_skill)),
-    "profiles": ("flows:profile-list", plain("flows:profile-list", "demo")),
+    "profiles": ("flows:profile-list", definition_list("flows:profile-list", hard_profile)),
     "no profiles": ("flows:profile-list", plain("flows:profile-list", "empty")),
     "profile": ("flows:profile-detail", definition_page("flows:profile-detail", hard_profile)),
     "new profile": ("flows:profile-create", plain("flows:profile-create", "demo")),
@@ -352,6 +371,8 @@ def look_at(page: Page) -> dict[str, Any]:
     seen: dict[str, Any] = {"light": violations(page)}
     page.emulate_media(color_scheme="dark")
     seen["dark"] = violations(page, "color-contrast")
+    page.set_viewport_size(TABLET)  # type: ignore[arg-type]
+    seen["beside a tablet"] = overflow(page)
     page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     seen["dark, phone"] = violations(page, *OF_NARROW_SCREENS)
     seen["beside the screen"] = overflow(page)
@@ -360,7 +381,7 @@ def look_at(page: Page) -> dict[str, Any]:
 
 #: Rules of axe that a change of width alone can break; it leaves out the size of targets unless asked.
 OF_NARROW_SCREENS = ("color-contrast", "target-size", "scrollable-region-focusable", "link-in-text-block")
-FINE = {"light": [], "dark": [], "dark, phone": [], "beside the screen": 0}
+FINE = {"light": [], "dark": [], "beside a tablet": 0, "dark, phone": [], "beside the screen": 0}
 
 
 #: Read by scripts, or saved as a file.
@@ -414,6 +435,18 @@ def test_each_filter_and_menu_is_fine_when_open(visits: Visits, demo: Tenant, ow
         assert violations(page, within="details[name=popover][open]") == []
         page.set_viewport_size(PHONE)  # type: ignore[arg-type]
         assert overflow(page) == 0
+
+
+@pytest.mark.parametrize("name", ["flow", "skill", "profile", "schedules"])
+def test_what_is_asked_before_something_is_done_fits_a_phone(
+    visits: Visits, demo: Tenant, owner: User, name: str
+):
+    page = visits.open(PAGES[name][1](demo), owner, viewport=PHONE)
+    page.locator(".confirm > summary").first.click()
+    box = page.locator(".confirm[open] > .popover").bounding_box()
+    assert box is not None
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= PHONE["width"]
 
 
 def test_a_form_that_was_refused_is_fine(visits: Visits):

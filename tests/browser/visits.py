@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from workspace.models import User
 
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
+TABLET = {"width": 1024, "height": 768}
 #: How long the browser looks for what is expected; the machine may be busy.
 PATIENCE_MS = 15_000
 #: Runs before any script of the page, in each frame and popup.
