@@ -15,6 +15,9 @@ from workspace.models import Initiative, Plan
 
 __all__ = ["RunForm"]
 
+#: What to do about a parameter that is hidden and has no default.
+NO_FIELD = "no form asks for it: give it a default, or start the run over the API or with run_flow"
+
 
 class RunForm(forms.Form):
     """The values of a run and what it serves. What does not fit the service says, by the parameter's name."""
@@ -42,7 +45,8 @@ class RunForm(forms.Form):
 
     def refuse(self, problems: Mapping[str, list[str]]) -> None:
         """Show what the service refused, each at its field where the form has one."""
+        hidden = {p.name for p in self.parameters if p.hidden}
         for name, texts in problems.items():
             field = next((known for known in (PREFIX + name, name) if known in self.fields), None)
             for text in texts:
-                self.add_error(field, text)
+                self.add_error(field, f"{text}; {NO_FIELD}" if field is None and name in hidden else text)

@@ -202,6 +202,17 @@ def test_a_hidden_parameter_is_in_no_form_and_has_its_default(world):
     assert FlowRun.objects.get().parameters == {"region": "eu"}
 
 
+def test_a_hidden_parameter_without_a_value_is_refused_with_what_to_do(world):
+    text = "name: Keyed\nparameters: {key: {required: true, hidden: true}}\nsteps: [{name: a, skill: Ship}]\n"
+    flow = load_flow(tenant_id=world.tenant.pk, actor=world.actor, text=text).flow
+    refused = post(world, "flow-detail", flow.pk, run_mode="interactive")
+    assert refused.status_code == 422
+    assert (
+        "the parameter “key” is required; no form asks for it: give it a default" in refused.content.decode()
+    )
+    assert not FlowRun.objects.exists()
+
+
 def test_an_initiative_or_plan_of_the_address_is_chosen_in_the_form(world):
     initiative = InitiativeFactory(tenant=world.tenant)
     listed = page(world, "flow-list", initiative=str(initiative.pk))
