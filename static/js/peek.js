@@ -194,12 +194,20 @@ async function explain({ target: details }) {
     version = row.dataset.version;
     await htmx.ajax("GET", url, { source: details, target: $(".facts", details), swap: "outerHTML" }).catch(() => {});
   }
+  $(".facts", details)?.toggleAttribute("data-looked-up", details.open);
 }
+
+// The row's own words are fewer: what stands open keeps what was looked up until that has been done again.
+const explainSoon = paced(async () => {
+  for (const target of $$("details.evidence[open]")) await explain({ target });
+}, PAUSE_MS);
 
 document.addEventListener("htmx:afterRequest", afterAction);
 document.addEventListener("live:frame", ({ detail }) => {
   const key = rowOf(peeked())?.dataset.session;
-  if (key && detail.ops.some((op) => op.id === key)) renewSoon();
+  const heard = new Set(detail.ops.map((op) => op.id));
+  if (heard.has(key)) renewSoon();
+  if ($$("details.evidence[open]").some((open) => heard.has(open.closest("[data-session]")?.dataset.session))) explainSoon();
 });
 for (const name of ["ready", "resync"]) document.addEventListener(`live:${name}`, () => peeked() && renewSoon());
 onLeaving(() => fresher && showFresher());

@@ -91,3 +91,23 @@ def test_evidence_that_was_looked_up_while_the_row_moved_on_is_looked_up_again(
     held[0].fulfill(response=answer)
     expect(row(page, working).locator(".evidence")).to_contain_text("The agent's turn is over.")
     expect(row(page, working).locator(".popover")).to_be_visible()
+
+
+def test_evidence_that_stands_open_is_looked_up_again_when_its_row_has_moved_on(
+    people: Visits, member: Membership
+):
+    working: Chat = ChatFactory(tenant=member.tenant, owner=member.user, responding=True)
+    page = open_list(people, member)
+    evidence = row(page, working).locator(".evidence")
+    evidence.locator("summary").click()
+    expect(evidence.locator("[data-looked-up]")).to_be_visible()
+    held: list[Route] = []
+    page.route(re.compile("part=evidence"), lambda route: held.append(route), times=1)
+    seen = evidence.locator(".facts").inner_text()
+    act(working, "finish_turn")
+    expect(row(page, working)).to_have_attribute("data-tone", "neutral")
+    while not held:
+        page.wait_for_timeout(20)
+    assert evidence.locator(".facts").inner_text() == seen
+    held[0].continue_()
+    expect(evidence.locator(".facts")).to_contain_text("The agent's turn is over.")
