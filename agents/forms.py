@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from agents.models import Profile, Runtime, Skill
+from agents.runtimes import has_runtime
 from agents.sandbox import SANDBOXES
 from workspace.models import Secret
 
@@ -37,7 +38,11 @@ class DefinitionForm(forms.Form):
         self.offer(tenant_id, row)
 
     def offer(self, tenant_id: uuid.UUID, row: Any) -> None:
-        """Fill in the choices that the workspace has."""
+        """Fill in the choices that there are: the runtimes of this installation, and what the row has already."""
+        runtimes = [choice for choice in Runtime.choices if has_runtime(choice[0])]
+        its_own = [(row.runtime, row.get_runtime_display())] if row else []
+        fields: Any = self.fields
+        fields["runtime"].choices = list(dict.fromkeys([*runtimes, *its_own]))
 
     @property
     def grouped(self) -> list[tuple[str, list[forms.BoundField]]]:
@@ -54,7 +59,7 @@ class SkillForm(DefinitionForm):
     groups = (("The skill", ("name", "runtime", "description")), ("What it does", ("body",)))
 
     name = forms.CharField(max_length=100)
-    runtime = forms.ChoiceField(choices=Runtime.choices)
+    runtime = forms.ChoiceField()
     description = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 2}))
     body = forms.CharField(
         strip=False,
@@ -82,7 +87,7 @@ class ProfileForm(DefinitionForm):
     )
 
     name = forms.CharField(max_length=100)
-    runtime = forms.ChoiceField(choices=Runtime.choices)
+    runtime = forms.ChoiceField()
     model = forms.CharField(
         required=False,
         max_length=100,
@@ -116,6 +121,7 @@ class ProfileForm(DefinitionForm):
 
     def offer(self, tenant_id: uuid.UUID, row: Profile | None) -> None:
         """What the profile has already stays a choice, so that nothing goes unseen."""
+        super().offer(tenant_id, row)
         sandboxes = dict.fromkeys([*SANDBOXES, *([row.sandbox] if row and row.sandbox else [])])
         secrets = Secret.objects.for_tenant(tenant_id).order_by("name").values_list("name", flat=True)
         names = dict.fromkeys([*secrets, *(row.env_secret_names if row else [])])

@@ -17,6 +17,7 @@ __all__ = [
     "StopReason",
     "Work",
     "get_runtime",
+    "has_runtime",
 ]
 
 
@@ -24,10 +25,14 @@ class RuntimeNotThere(Exception):
     """This installation has no runtime of that key."""
 
 
+def has_runtime(key: str) -> bool:
+    """Whether this installation has a runtime of that key; what it needs besides may be missing still."""
+    return key.isidentifier() and key != "protocol" and find_spec(f"{__name__}.{key}") is not None
+
+
 def get_runtime(key: str) -> Runtime:
     """The runtime of this key; its module is loaded when it is first asked for. Raises `RuntimeNotThere`."""
-    name = f"{__name__}.{key}"
-    if not key.isidentifier() or key == "protocol" or find_spec(name) is None:
+    if not has_runtime(key):
         raise RuntimeNotThere(f"there is no runtime “{key}” in this installation")
-    runtime: Runtime = import_module(name).RUNTIME
+    runtime: Runtime = import_module(f"{__name__}.{key}").RUNTIME
     return runtime

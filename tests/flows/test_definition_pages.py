@@ -184,6 +184,14 @@ def test_a_form_shows_what_is_there_and_saved_as_it_is_makes_no_version(world):
     assert not AuditEntry.objects.filter(object_id=profile.pk).exists()
 
 
+def test_only_runtimes_of_this_installation_are_offered_besides_a_rows_own(world):
+    offered = '<option value="codex"'
+    assert offered not in page(world, "skill-create")
+    assert "Select a valid choice" in post(world, "skill-create", **{**SKILL, "runtime": "codex"}).text
+    skill = SkillFactory(tenant=world.tenant, runtime="codex", body="Review it.")
+    assert f"{offered} selected" in page(world, "skill-edit", skill.pk)
+
+
 def test_a_change_is_the_next_version_on_record(world):
     given = {"name": "Ship", "runtime": "shell", "body": "make ship-it", "version": "1"}
     assert post(world, "skill-edit", world.skill.pk, **given).status_code == 302
