@@ -16,27 +16,27 @@ __all__ = ["Orphanage", "orphanage"]
 _PR_SET_CHILD_SUBREAPER = 36
 #: Something that begins itself anew is ended this often before it is given up.
 _ROUNDS = 1_000
-#: In what stands behind a process's name in its `stat`: when it began, in ticks since the machine's start.
-_STARTED = 19
 
 
 class Orphanage:
     """Takes orphans in while a command of this process is open; ends them all with the last one.
 
     They are told from this process's own children by their session: a command has one of its own, and what it
-    starts never comes into ours. Only on Linux; elsewhere nothing is taken in.
+    starts never comes into ours. Children that were there before the first command stay in any case. Only on
+    Linux; elsewhere nothing is taken in.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._leaders: set[int] = set()
-        self._began = 0
+        self._before: frozenset[int] = frozenset()
 
     def start(self, command: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
         """Start a command, which has to begin a session."""
         with self._lock:
             is_first = not self._leaders
             if is_first:
+                self._before = frozenset(_children())
                 _take_in(is_on=True)
             try:
                 process = command()
@@ -44,8 +44,6 @@ class Orphanage:
                 if is_first:
                     _take_in(is_on=False)
                 raise
-            if is_first:
-                self._began = _start_of(process.pid)
             self._leaders.add(process.pid)
         return process
 
@@ -69,7 +67,7 @@ class Orphanage:
 
     def _is_orphan(self, child: int) -> bool:
         try:
-            return os.getsid(child) != os.getsid(0) and _start_of(child) >= self._began
+            return child not in self._before and os.getsid(child) != os.getsid(0)
         except ProcessLookupError:
             return False
 
@@ -85,15 +83,6 @@ def _children() -> Iterator[int]:
     for path in Path("/proc/self/task").glob("*/children"):
         with contextlib.suppress(OSError):
             yield from map(int, path.read_text().split())
-
-
-def _start_of(process: int) -> int:
-    """When it began; 0 if nobody knows."""
-    try:
-        told = Path(f"/proc/{process}/stat").read_bytes()
-    except OSError:
-        return 0
-    return int(told.rpartition(b")")[2].split()[_STARTED])
 
 
 orphanage = Orphanage()
