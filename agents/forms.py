@@ -38,7 +38,7 @@ class DefinitionForm(forms.Form):
         self.offer(tenant_id, row)
 
     def offer(self, tenant_id: uuid.UUID, row: Any) -> None:
-        """Fill in the choices that there are: the runtimes of this installation, and what the row has already."""
+        """Fill in the choices that there are: the runtimes of this installation, and the row's own."""
         runtimes = [choice for choice in Runtime.choices if has_runtime(choice[0])]
         its_own = [(row.runtime, row.get_runtime_display())] if row else []
         fields: Any = self.fields
