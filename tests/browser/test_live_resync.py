@@ -96,6 +96,7 @@ def test_what_was_missed_before_the_connection_was_lost_is_not_forgotten_for_wha
     eventually(lambda: page.evaluate("1") and leak.sockets)
     leak.sockets[-1].send(RESYNC)
     eventually(lambda: page.evaluate("1") and waiting)
+    page.wait_for_timeout(6_000)  # longer than what was written before a rev is looked for by its time
     leak.is_open = False
     act(heard, "ask_question", reason="Which branch?")
     expect(row(page, heard)).to_have_attribute("data-tone", "attention")
