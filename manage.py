@@ -11,8 +11,16 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line
 
+    from config.outages import explain_to_operator
+
     with services_for_command(sys.argv[1:]):
-        execute_from_command_line(sys.argv)
+        try:
+            execute_from_command_line(sys.argv)
+        except Exception as error:
+            what_to_do = "" if "--traceback" in sys.argv else explain_to_operator(error)
+            if not what_to_do:
+                raise
+            sys.exit(what_to_do)
 
 
 if __name__ == "__main__":

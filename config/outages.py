@@ -6,13 +6,15 @@ import copy
 import logging
 
 import redis
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, ProgrammingError
 from kombu.exceptions import OperationalError as BrokerError
 
-__all__ = ["PlainOutages", "explain_outage"]
+__all__ = ["PlainOutages", "explain_outage", "explain_to_operator"]
 
 #: PostgreSQL's codes for a connection that is not to be had, or was ended from the other side.
 _NO_CONNECTION = ("08", "57P01", "57P02", "57P03")
+#: Its codes for a table and a column that is not there.
+_NOT_MIGRATED = ("42P01", "42703")
 
 
 def explain_outage(error: BaseException | None) -> str:
@@ -23,6 +25,16 @@ def explain_outage(error: BaseException | None) -> str:
     else:
         who = "Valkey" if isinstance(error, redis.ConnectionError | redis.TimeoutError | BrokerError) else ""
     return f"{who} is away ({' '.join(str(error).split())})" if who else ""
+
+
+def explain_to_operator(error: Exception) -> str:
+    """What a command that met this error says in place of a traceback, and what to do; "" for any other."""
+    if isinstance(error, ProgrammingError) and getattr(error.__cause__, "sqlstate", "") in _NOT_MIGRATED:
+        what = str(error).splitlines()[0]
+        return f"The tables of the database are not those of this version ({what}): run manage.py migrate."
+    if why := explain_outage(error):
+        return f"{why[0].upper()}{why[1:]}: start it, or see that DATABASE_URL and REDIS_URL are right."
+    return ""
 
 
 class PlainOutages(logging.Filter):

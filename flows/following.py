@@ -167,6 +167,8 @@ def _hear(run: FlowRun) -> Iterator[Callable[[float], None]]:
 def show_entry(entry: TranscriptEntry) -> list[str]:
     """An entry as lines for a terminal, which none of them can steer."""
     text = entry.text
+    if entry.data.get("event") == "command_ended":
+        return []  # the step's own line says it
     if entry.kind == EntryKind.TOOL_CALL:
         arguments = entry.arguments if isinstance(entry.arguments, dict) else {}
         command = arguments.get("command") or f"{entry.tool_name} {json.dumps(arguments, ensure_ascii=False)}"

@@ -47,6 +47,25 @@ def test_with_both_urls_nothing_embedded_starts_nor_is_loaded(tmp_path: Path) ->
     assert not (tmp_path / "data" / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("database", "said"),
+    [
+        ("template1", "The tables of the database are not those of this version (relation"),
+        ("nowhere", "The database is away (connection"),
+    ],
+)
+def test_a_command_says_what_to_do_about_a_database_that_is_not_ready(
+    tmp_path: Path, database: str, said: str
+) -> None:
+    ours = settings.DATABASES["default"]
+    url = f"postgres://{ours['USER']}@/{database}?host={ours['HOST']}"
+    arguments = ["manage.py", "sign_in_link", "ada@example.com"]
+    done = run_python(tmp_path / "data", *arguments, DATABASE_URL=url, REDIS_URL=settings.REDIS_URL)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(said)
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_with_one_url_only_the_other_service_starts(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     look = f"print(open({str(data_dir / 'run' / 'state.json')!r}).read())"

@@ -137,6 +137,8 @@ def test_a_failure_and_a_checkpoint_have_codes_of_their_own(world, tmp_path):
     told = [json.loads(line) for line in out.splitlines()]
     assert [one["event"] for one in told] == ["started", "ended"]
     assert (told[-1]["status"], told[-1]["error"]) == ("failed", "The command ended with exit code 7.")
+    _, out = run(tmp_path, "ship it", "-p", "target=moon", "--follow")
+    assert [line[10:] for line in out.splitlines()].count("The command ended with exit code 7.") == 1
     make_flow(world, "true", name="Ask", has_checkpoint=True, checkpoint_message="Really?")
     code, out = run(tmp_path, "ask", "-p", "target=moon", "--follow")
     assert code == 3
