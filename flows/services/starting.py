@@ -99,9 +99,18 @@ def start_run(
 
 
 def _name_start(flow: Flow, actor: Actor, key: str, given: JSON) -> uuid.UUID:
-    """The id of the run that this start makes, whenever asked for; it tells nothing of what was given."""
-    said = content_hash([str(flow.pk), str(actor.user_id), key, given])
-    return uuid.uuid5(flow.tenant_id, salted_hmac("flows.start_run", said, algorithm="sha256").hexdigest())
+    """The id of the run that this start makes, whenever asked for; it tells nothing of what was given.
+
+    It is a UUID of version 7, as all ids are, with the time of the key where that has one (RFC 9562, 5.7).
+    """
+    said = content_hash([str(flow.tenant_id), str(flow.pk), str(actor.user_id), key, given])
+    digest = salted_hmac("flows.start_run", said, algorithm="sha256").digest()
+    try:
+        made_at = uuid.UUID(key).bytes[:6]
+    except ValueError:
+        made_at = digest[-6:]
+    number = int.from_bytes(made_at + digest[:10])
+    return uuid.UUID(int=number & ~(0xF << 76 | 0x3 << 62) | 0x7 << 76 | 0x2 << 62)
 
 
 def _make_run(

@@ -169,3 +169,10 @@ def test_a_key_leads_to_its_run_also_once_the_flow_is_another_or_put_away(world)
     services.archive_flow(tenant_id=world.tenant.pk, flow_id=world.flow.pk, actor=world.actor)
     assert world.start(key="one press").pk == first.pk
     assert len(lines_of(first)) == len(audit_of(first)) == 1
+
+
+def test_the_id_of_a_named_start_is_one_like_all_others_with_the_time_of_its_key(world):
+    timed = world.start(key="01932c07-209c-7fff-bfff-ffffffffffff").pk
+    named = world.start(key="one press").pk
+    assert [(run_id.version, run_id.variant) for run_id in (timed, named)] == [(7, uuid.RFC_4122)] * 2
+    assert str(timed).startswith("01932c07-209c-7")
