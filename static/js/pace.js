@@ -13,10 +13,13 @@ export function paced(work, pauseMs) {
     isBusy = true;
     isWanted = false;
     const began = performance.now();
-    await work();
-    isBusy = false;
-    pause = Math.max(pauseMs, SHARE * (performance.now() - began));
-    if (isWanted) ask();
+    try {
+      await work();
+    } finally {
+      isBusy = false;
+      pause = Math.max(pauseMs, SHARE * (performance.now() - began));
+      if (isWanted) ask();
+    }
   }
 
   function ask() {

@@ -161,3 +161,27 @@ def test_more_than_a_window_at_once_takes_nothing_from_whoever_reads_further_up(
     expect(page.locator(".entries")).to_contain_text("entry number 5 ")
     pill.click()
     expect(page.locator(".entries").get_by_text("later number 129")).to_be_visible()
+
+
+def test_a_reading_that_fails_does_not_end_the_following(people: Visits, world: World) -> None:
+    page = open_run(people, world, world.start())
+    times = page.evaluate(
+        """async () => {
+            const scripts = document.querySelector('script[src*="js/app"]').src.replace(/app[^/]*$/, "");
+            const { paced } = await import(`${scripts}pace.js`);
+            addEventListener("unhandledrejection", (event) => event.preventDefault());
+            let times = 0;
+            await new Promise((done) => {
+                const ask = paced(async () => {
+                    times += 1;
+                    if (times === 2) return done();
+                    setTimeout(ask, 50);
+                    throw new Error("once");
+                }, 10);
+                ask();
+                setTimeout(done, 5000);
+            });
+            return times;
+        }"""
+    )
+    assert times == 2
