@@ -23,7 +23,7 @@ from config.demo.stage import OWNER, SLUG
 from tests.browser.server import is_somebody_at_work, run_server
 from tests.browser.visits import PATIENCE_MS, Visits
 from tests.config.processes import eventually
-from workspace.models import Tenant, User
+from workspace.models import Membership, Role, Tenant, User
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 #: What headless Chromium needs in a container, as root, and what keeps it from calling anybody else.
@@ -123,6 +123,13 @@ def is_emptied() -> bool:
 def owner(demo: Tenant) -> User:
     """An admin of the demo's workspace, who owns most of what is in it."""
     return User.objects.get(email=OWNER)
+
+
+@pytest.fixture
+def colleague(demo: Tenant, owner: User) -> User:
+    """Another member of that workspace, who may decide."""
+    others = Membership.objects.for_tenant(demo.pk).exclude(user=owner).exclude(role=Role.VIEWER)
+    return others.select_related("user").earliest("pk").user
 
 
 @pytest.fixture

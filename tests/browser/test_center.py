@@ -21,7 +21,7 @@ from tests.browser.visits import PHONE, Visits, overflow, violations
 from tests.factories.flows import FlowFactory
 from tests.factories.workspace import UserFactory
 from workspace.actors import Actor
-from workspace.models import ApiToken, Membership, Role, Tenant, User
+from workspace.models import ApiToken, Tenant, User
 from workspace.placement import Placement
 
 pytestmark = pytest.mark.browser
@@ -33,12 +33,6 @@ CENTER = f"/w/{SLUG}/command-center/"
 @pytest.fixture
 def page(visits: Visits, owner: User) -> Page:
     return visits.open(LIST, owner)
-
-
-@pytest.fixture
-def colleague(demo: Tenant, owner: User) -> User:
-    others = Membership.objects.for_tenant(demo.pk).exclude(user=owner).exclude(role=Role.VIEWER)
-    return others.select_related("user").earliest("pk").user
 
 
 @pytest.fixture

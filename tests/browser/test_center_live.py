@@ -21,19 +21,13 @@ from tests.factories.chats import ChatFactory
 from tests.factories.flows import FlowFactory
 from tests.factories.workspace import MembershipFactory
 from workspace.actors import Actor
-from workspace.models import Membership, Role, Tenant, User
+from workspace.models import Tenant, User
 from workspace.placement import Placement
 
 pytestmark = pytest.mark.browser
 
 PLANS = f"/w/{SLUG}/plans/"
 WORKER = Actor.agent("worker")
-
-
-@pytest.fixture
-def colleague(demo: Tenant, owner: User) -> User:
-    others = Membership.objects.for_tenant(demo.pk).exclude(user=owner).exclude(role=Role.VIEWER)
-    return others.select_related("user").earliest("pk").user
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from flows.models import FlowRun, RunStatus
 from tests.browser.visits import PHONE, Visits, overflow, violations
 from tests.factories.flows import FlowFactory
 from workspace.actors import Actor
-from workspace.models import Membership, Role, Tenant, User
+from workspace.models import Tenant, User
 from workspace.placement import Placement
 
 pytestmark = pytest.mark.browser
@@ -21,12 +21,6 @@ pytestmark = pytest.mark.browser
 PLANS = f"/w/{SLUG}/plans/"
 LIST = f"/w/{SLUG}/sessions/"
 WORKER = Actor.agent("worker")
-
-
-@pytest.fixture
-def colleague(demo: Tenant, owner: User) -> User:
-    others = Membership.objects.for_tenant(demo.pk).exclude(user=owner).exclude(role=Role.VIEWER)
-    return others.select_related("user").earliest("pk").user
 
 
 @pytest.fixture
