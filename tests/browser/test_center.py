@@ -258,8 +258,10 @@ def test_brackets_lead_to_the_neighbours_of_the_list(page: Page):
     first, second = titles.nth(0).inner_text(), titles.nth(1).inner_text()
     titles.nth(0).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(first)
+    page.wait_for_load_state()  # keys are heard once the page's scripts have run
     page.keyboard.press("]")
     expect(page.get_by_role("heading", level=1)).to_have_text(second)
+    page.wait_for_load_state()
     page.keyboard.press("[")
     expect(page.get_by_role("heading", level=1)).to_have_text(first)
 

@@ -189,6 +189,7 @@ def test_the_list_is_used_by_keys_alone(page: Page):
     title = page.locator(":focus").inner_text()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
+    page.wait_for_load_state()  # keys are heard once the page's scripts have run
     page.keyboard.press("g")
     page.keyboard.press("s")
     expect(page).to_have_url(re.compile(f"{LIST}$"))

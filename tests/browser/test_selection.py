@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,8 +25,12 @@ LIST = f"/w/{SLUG}/sessions/"
 
 
 @pytest.fixture
-def runs(demo: Tenant, owner: User) -> list[FlowRun]:
-    """Three runs of the owner's at a checkpoint, the newest sessions of the list."""
+def runs(demo: Tenant, owner: User) -> Iterator[list[FlowRun]]:
+    """Three runs of the owner's at a checkpoint, the newest sessions of the list.
+
+    They are over with the test: were the live ones of all tests to add up, those that have just ended would
+    not be on the list's first page.
+    """
     call: dict[str, Any] = {"tenant_id": demo.pk, "actor": Actor.member(owner)}
     flow = FlowFactory(tenant=demo)
     made = []
@@ -33,7 +38,9 @@ def runs(demo: Tenant, owner: User) -> list[FlowRun]:
         run = services.start_run(flow_id=flow.pk, placement=Placement(owner_id=owner.pk), **call)
         services.begin_run(run_id=run.pk, **call)
         made.append(services.pause_at_checkpoint(run_id=run.pk, arguments={"target": target}, **call))
-    return made
+    yield made
+    for run in FlowRun.objects.filter(pk__in=[run.pk for run in made], finished_at=None):
+        services.cancel_run(run_id=run.pk, **call)
 
 
 @pytest.fixture
