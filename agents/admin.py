@@ -1,4 +1,4 @@
-"""The operator's pages of profiles and skills. See `docs/admin.md`."""
+"""The operator's pages of profiles; those of skills are in `flows.admin`. See `docs/admin.md`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import admin
 
 from agents import services
-from agents.models import Profile, Skill
+from agents.models import Profile
 from workspace.actors import Actor
 from workspace.operating.actions import service_action
 from workspace.operating.filters import CreatedFilter, TenantFilter
@@ -39,12 +39,3 @@ class ProfileAdmin(AgentAdmin):
 
     def change(self, obj: Any, *, values: Mapping[str, Any], actor: Actor) -> None:
         services.change_profile(profile=obj, actor=actor, **values)
-
-
-@admin.register(Skill)
-class SkillAdmin(AgentAdmin):
-    edit_fields = ("name", "description", "runtime", "body")
-    add_fields = ("workspace", *edit_fields)
-
-    def change(self, obj: Any, *, values: Mapping[str, Any], actor: Actor) -> None:
-        services.change_skill(skill=obj, actor=actor, **values)

@@ -10,11 +10,14 @@ from django import forms
 from django.contrib import admin
 from django.db import transaction
 
+from agents.admin import AgentAdmin
+from agents.models import Skill
 from flows import services
 from flows.flow_files.loading import LoadedFlow, load_flow
 from flows.flow_files.reading import WrongFile
 from flows.flow_files.writing import dump_flow
 from flows.models import Artifact, Flow, FlowRun, FlowStep, FlowTrigger, StepRun
+from flows.services.skills import change_used_skill, find_problems_of_users
 from workspace.actors import SYSTEM, Actor
 from workspace.operating.actions import service_action
 from workspace.operating.filters import CreatedFilter, OwnerFilter, TenantFilter, by_reference
@@ -102,6 +105,30 @@ class FlowAdmin(RecordAdmin):
     def change(self, obj: Flow, *, values: Mapping[str, Any], actor: Actor) -> None:
         if "file" in values:
             load_file(obj, obj.tenant_id, values["file"], actor)
+
+
+class SkillForm(RecordForm):
+    def clean(self) -> dict[str, Any] | None:
+        """Says at the body what the flows that use the skill would not fit; the service looks again."""
+        given = super().clean() or self.cleaned_data
+        row, work = self.instance, {"runtime", "body"}
+        if not row._state.adding and work & {*self.changed_data} and work <= given.keys():
+            changed = Skill(pk=row.pk, tenant_id=row.tenant_id, **{name: given[name] for name in work})
+            for problem in find_problems_of_users(changed):
+                self.add_error("body", problem)
+        return given
+
+
+@admin.register(Skill)
+class SkillAdmin(AgentAdmin):
+    """Stands here since the flows that use a skill have a say in what it becomes."""
+
+    form = SkillForm
+    edit_fields = ("name", "description", "runtime", "body")
+    add_fields = ("workspace", *edit_fields)
+
+    def change(self, obj: Any, *, values: Mapping[str, Any], actor: Actor) -> None:
+        change_used_skill(skill=obj, actor=actor, **values)
 
 
 class PartOfFlowAdmin(OperatorAdmin):

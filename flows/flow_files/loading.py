@@ -15,15 +15,16 @@ from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 
 from agents.models import Profile, Skill
-from agents.services import change_skill, create_skill
+from agents.services import create_skill
 from audit.services import redact
 from flows.checking import Problem, find_problems, find_skill_problems, problems_of
 from flows.design import FlowDesign, StepDesign
 from flows.flow_files.reading import Path, WrongFile, read_yaml
 from flows.flow_files.scheduling import check_triggers, store_triggers
-from flows.flow_files.schema import FileSkill, FlowFile, read_flow_file
+from flows.flow_files.schema import FlowFile, read_flow_file
 from flows.models import Flow
 from flows.services.definition import create_flow, update_flow
+from flows.services.skills import change_used_skill
 from workspace.actors import Actor
 from workspace.models import Initiative, Membership, Plan, Role
 from workspace.tenancy import TenantOwned
@@ -82,7 +83,9 @@ def load_flow(
         file.refuse(("name",), f"“{flow.name}” is archived; restore it first")
     if file.problems:
         raise WrongFile(file.problems)
-    done = {name: _store_skill(tenant_id, actor, stored, name, skill) for name, skill in file.skills.items()}
+    done = {name: _store_skill(file, tenant_id, actor, stored, flow, name) for name in file.skills}
+    if file.problems:
+        raise WrongFile(file.problems)
     stored = _by_name(Skill, tenant_id)
     design = _resolve(file, tenant_id, stored)
     try:
@@ -139,15 +142,29 @@ def _check_skills(file: FlowFile, tenant_id: uuid.UUID, stored: Mapping[str, Ski
 
 
 def _store_skill(
-    tenant_id: uuid.UUID, actor: Actor, stored: Mapping[str, Skill], name: str, given: FileSkill
+    file: FlowFile,
+    tenant_id: uuid.UUID,
+    actor: Actor,
+    stored: Mapping[str, Skill],
+    flow: Flow | None,
+    name: str,
 ) -> str:
+    """What was done. A body that other flows do not fit is noted at its place."""
+    given = file.skills[name]
     values: dict[str, Any] = {"runtime": given.runtime, "body": given.body, "description": given.description}
     skill = stored.get(_clean_name(tenant_id, name).lower())
     if skill is None:
         create_skill(tenant_id=tenant_id, actor=actor, name=name, **values)
         return "created"
     before = {field: getattr(skill, field) for field in values}
-    after = change_skill(skill=skill, actor=actor, **values)
+    try:
+        after = change_used_skill(
+            skill=skill, actor=actor, except_flow_id=flow.pk if flow else None, **values
+        )
+    except ValidationError as refusal:
+        for field, texts in refusal.message_dict.items():
+            file.refuse(("skills", name, field), "; ".join(texts))
+        return "refused"
     return "unchanged" if before == {field: getattr(after, field) for field in values} else "changed"
 
 

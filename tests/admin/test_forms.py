@@ -15,6 +15,7 @@ from django.urls import reverse
 from agents.models import Skill
 from audit.models import AuditEntry
 from flows.models import Flow
+from flows.services import archive_flow
 from tests.admin.asking import change_page, messages_of
 from tests.admin.rows import MAKERS
 from tests.factories.agents import ProfileFactory
@@ -25,6 +26,7 @@ from tests.factories.workspace import (
     TenantFactory,
     UserFactory,
 )
+from tests.flows.worlds import World
 from workspace.actors import SYSTEM
 from workspace.models import Initiative, Membership, Plan, Secret, Tenant, User
 from workspace.sealing import unseal
@@ -124,6 +126,19 @@ def test_a_skill_is_added_and_changed_on_record(desk: Client):
     assert [entry.action for entry in entries] == ["create_skill", "change_skill"]
     assert entries[1].changes == {"body": ["Look at the diff.", "Look at the tests."]}
     assert Skill.objects.get().version == 2
+
+
+def test_a_skill_that_a_flow_does_not_fit_any_more_is_refused_at_its_body(desk: Client):
+    world = World()
+    posted = {"name": "Ship", "runtime": "model", "body": "Ship\nto {{ params.place }}", "description": ""}
+    answer = desk.post(change_page(world.skill), posted)
+    assert answer.status_code == 200
+    errors = answer.context["adminform"].form.errors
+    assert "line 2: there is no parameter “place” in the step “build” of the flow “Release”" in errors["body"]
+    assert Skill.objects.get().body == "make ship"
+    archive_flow(tenant_id=world.tenant.pk, flow_id=world.flow.pk, actor=SYSTEM)
+    assert desk.post(change_page(world.skill), posted).status_code == 302
+    assert Skill.objects.get().runtime == "model"
 
 
 def test_a_form_saved_unchanged_leaves_no_entry(desk: Client):

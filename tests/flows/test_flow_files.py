@@ -334,3 +334,31 @@ def test_an_owner_that_is_no_text_of_the_database_is_refused_like_any_stranger(w
 def test_a_default_past_what_numbers_hold_is_refused(world):
     text = SMALL.replace("{required: true}", f"{{type: number, default: {2**1024 - 1}}}")
     assert refusals(world, text) == ["3: parameters.target.default: the default of “target” must be a number"]
+
+
+def test_a_skill_that_another_flow_does_not_fit_any_more_is_refused_with_its_line_and_that_flow(world):
+    load(world, SMALL)
+    load(world, SMALL.replace("Nightly", "Weekly").replace('{target: "{{ params.target }}"}', "{}"))
+    asks = SMALL.replace("runtime: shell, body: make", 'runtime: model, body: "Build {{ params.target }}"')
+    [said] = refusals(world, asks)
+    assert said.startswith("9: skills.Build.body: line 1: there is no parameter “target”")
+    assert said.endswith("in the step “build” of the flow “Weekly”")
+    weekly = Flow.objects.get(name="Weekly")
+    services.archive_flow(tenant_id=world.tenant.pk, flow_id=weekly.pk, actor=world.actor)
+    assert load(world, asks).skills == {"Build": "changed"}
+
+
+def test_a_flow_and_its_own_skill_change_together(world):
+    load(world, SMALL)
+    renamed = SMALL.replace("{target: ", "{place: ").replace(
+        "runtime: shell, body: make", 'runtime: model, body: "Build {{ params.place }}"'
+    )
+    assert load(world, renamed).skills == {"Build": "changed"}
+
+
+def test_a_skill_that_stays_as_it_is_is_not_held_against_the_file(world):
+    load(world, SMALL)
+    load(world, SMALL.replace("Nightly", "Weekly").replace('{target: "{{ params.target }}"}', "{}"))
+    Skill.objects.filter(name="Build").update(runtime="model", body="Build {{ params.target }}")
+    same = SMALL.replace("runtime: shell, body: make", 'runtime: model, body: "Build {{ params.target }}"')
+    assert load(world, same + "triggers: []\n").skills == {"Build": "unchanged"}
