@@ -12,11 +12,19 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def tell_api_problems(get_response: GetResponse) -> GetResponse:
-    """Outermost, so that no error below /api/ is a page: whoever asks there reads JSON."""
+    """Outermost, so that no error below /api/ is a page: whoever asks there reads JSON.
+
+    HEAD is answered there as GET is; the server leaves the body out.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        response = get_response(request)
-        return tell_as_problem(request, response) if request.path.startswith("/api/") else response
+        if not request.path.startswith("/api/"):
+            return get_response(request)
+        method = request.method
+        request.method = "GET" if method == "HEAD" else method
+        response = tell_as_problem(request, get_response(request))
+        request.method = method
+        return response
 
     return middleware
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -43,7 +43,7 @@ from flows.artifacts import send_artifact
 from flows.models import Artifact, Flow, FlowRun
 from sessions_app.kinds import Origin
 from workspace.actors import Actor
-from workspace.problems import ProblemAPI, TokenAuth, problems, refuse_unknown_names
+from workspace.problems import ProblemAPI, TokenAuth, fields_below, problems, refuse_unknown_names
 from workspace.tokens import Bearer, Scope
 
 __all__ = ["api"]
@@ -87,7 +87,8 @@ def run_start(request: Request, flow_id: uuid.UUID, body: RunIn) -> Status[RunDe
     if flow.archived_at is not None:
         raise ValidationError({"flow_id": "this flow is archived: it starts no more runs"})
     placement = read_placement(seat, initiative=body.initiative, plan=body.plan)
-    try:
+    parameters = {*body.parameters, *(parameter["name"] for parameter in flow.parameters)}
+    with fields_below("parameters", parameters):
         run = services.start_run(
             tenant_id=seat.tenant.pk,
             flow_id=flow_id,
@@ -98,9 +99,6 @@ def run_start(request: Request, flow_id: uuid.UUID, body: RunIn) -> Status[RunDe
             origin=Origin.API,
             run_mode=body.mode,
         )
-    except ValidationError as refused:
-        told = {f"parameters.{name}": reasons for name, reasons in refused.message_dict.items()}
-        raise ValidationError(cast(Any, told)) from refused
     return Status(201, _show(request, run.pk))
 
 
@@ -170,7 +168,8 @@ def run_resume(request: Request, run_id: uuid.UUID, body: TakeUpIn) -> RunDetail
 @api.post("/runs/{run_id}/approve", auth=DECIDE, response={200: RunDetail, **TAKEN})
 def run_approve(request: Request, run_id: uuid.UUID, body: ApprovalIn) -> RunDetail:
     """Approve the step that a paused run asks about, with other arguments if some are given."""
-    return _decide(request, run_id, services.approve_checkpoint, body, arguments=body.arguments)
+    with fields_below("arguments", body.arguments):
+        return _decide(request, run_id, services.approve_checkpoint, body, arguments=body.arguments)
 
 
 @api.post("/runs/{run_id}/reject", auth=DECIDE, response={200: RunDetail, **TAKEN})

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
 
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.views.decorators.http import require_safe
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError
 from ninja.errors import ValidationError as Unreadable
@@ -28,6 +30,7 @@ __all__ = [
     "ProblemAPI",
     "TokenAuth",
     "answer",
+    "fields_below",
     "problems",
     "refuse_unknown_names",
     "tell_as_problem",
@@ -56,7 +59,7 @@ _UNKNOWN = (
 
 
 class FieldProblem(Schema):
-    """`field` is the path to what is wrong, such as `parameters.environment`."""
+    """`field` is the path to what is wrong in what was sent, such as `parameters.environment`."""
 
     field: str
     message: str
@@ -126,7 +129,7 @@ class ProblemAPI(NinjaAPI):
     """An API whose errors are problems, in what it sends and in what its schema says."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(docs_url=None, parser=StrictParser(), **options)
+        super().__init__(docs_url=None, docs_decorator=require_safe, parser=StrictParser(), **options)
         handlers: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
             HttpError: _tell_http_error,
             Unreadable: _tell_unreadable,
@@ -166,11 +169,27 @@ def refuse_unknown_names(request: HttpRequest, asked: Schema) -> None:
         raise ValidationError(told)
 
 
+@contextmanager
+def fields_below(place: str, names: Collection[str]) -> Iterator[None]:
+    """Tell what a service refuses of these names by their path: `target` as `arguments.target`."""
+    try:
+        yield
+    except ValidationError as refused:
+        fields = refused.message_dict.items()
+        told = {f"{place}.{name}" if name in names else name: texts for name, texts in fields}
+        raise ValidationError(cast(Any, told)) from refused
+
+
 def tell_as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """The same answer, or a problem for an error of what stands before and beside the operations."""
+    """The same answer, or a problem for an error of what stands before and beside the operations.
+
+    Where there is an address, OPTIONS is answered by what it takes.
+    """
     if response.status_code < 400 or response.headers.get("Content-Type") == MEDIA_TYPE:
         return response
-    ways = response.headers.get("Allow", "")
+    ways = _ways(response)
+    if request.method == "OPTIONS" and ways:
+        return HttpResponse(status=204, headers={"Allow": ways})
     details = {
         404: "There is no such address. All there are stand in /api/v1/openapi.json.",
         405: f"This address takes {ways}.",
@@ -181,6 +200,14 @@ def tell_as_problem(request: HttpRequest, response: HttpResponse) -> HttpRespons
     if ways:
         told.headers["Allow"] = ways
     return told
+
+
+def _ways(response: HttpResponse) -> str:
+    """The methods that an address takes, in one order; HEAD goes wherever GET does."""
+    ways = {way.strip() for way in response.headers.get("Allow", "").split(",")} - {""}
+    if not ways:
+        return ""
+    return ", ".join(sorted({*ways, "OPTIONS", *(["HEAD"] if "GET" in ways else [])}))
 
 
 def answer(status: int, detail: str, **more: Any) -> HttpResponse:

@@ -243,7 +243,7 @@ def test_arguments_are_changed_and_approved(caller, world) -> None:
     run = world.run_that_is(RunStatus.PAUSED)
     body = decision_on(run, arguments={"target": "x"})
     refused = caller.post(f"/runs/{run.pk}/approve", body)
-    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "target")
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "arguments.target")
 
 
 @pytest.mark.parametrize(("verb", "status"), [("reject", "rejected"), ("skip", "completed")])

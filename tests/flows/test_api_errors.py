@@ -61,11 +61,38 @@ def test_it_is_one_for_who_brings_no_token_too() -> None:
     assert (answer.status_code, answer.json()["title"]) == (404, "Not found")
 
 
-@pytest.mark.parametrize("method", ["DELETE", "PUT", "PATCH", "OPTIONS", "POST"])
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "PATCH", "POST"])
 def test_a_method_that_an_address_does_not_take(ask, method) -> None:
     problem = ask(method, "/api/v1/runs")
-    assert (problem.status, problem.detail) == (405, "This address takes GET.")
-    assert Client().delete("/api/v1/runs").headers["Allow"] == "GET"
+    assert (problem.status, problem.detail) == (405, "This address takes GET, HEAD, OPTIONS.")
+    assert Client().delete("/api/v1/runs").headers["Allow"] == "GET, HEAD, OPTIONS"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/runs", "/api/v1/flows/{flow}", "/api/v1/runs/x", "/api/v1/no"])
+def test_head_is_answered_as_get_without_a_body(world, path) -> None:
+    headers = {"Authorization": f"Bearer {make_token(world.owner)}"}
+    path = path.format(flow=world.flow.pk)
+    asked, told = (getattr(Client(), way)(path, headers=headers) for way in ("get", "head"))
+    assert (told.status_code, told.headers) == (asked.status_code, asked.headers)
+    assert asked.content
+    assert not told.content
+
+
+@pytest.mark.parametrize(
+    ("path", "ways"),
+    [
+        ("/api/v1/runs", "GET, HEAD, OPTIONS"),
+        ("/api/v1/openapi.json", "GET, HEAD, OPTIONS"),
+        ("/api/v1/runs/{flow}/approve", "OPTIONS, POST"),
+    ],
+)
+def test_options_says_what_an_address_takes(world, path, ways) -> None:
+    answer = Client().options(path.format(flow=world.flow.pk))
+    assert (answer.status_code, answer.headers["Allow"], answer.content) == (204, ways, b"")
+
+
+def test_options_of_an_address_that_there_is_not(ask) -> None:
+    assert ask("OPTIONS", "/api/v1/nothing").status == 404
 
 
 @pytest.mark.parametrize(
