@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import Resolver404, resolve
 
+from workspace.access import find_seat
+from workspace.models import User
 from workspace.problems import tell_as_problem
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -27,6 +32,40 @@ def tell_api_problems(get_response: GetResponse) -> GetResponse:
         return response
 
     return middleware
+
+
+def explain_wrong_methods(get_response: GetResponse) -> GetResponse:
+    """Make a page of the empty answer that an address gives to a method which it does not take.
+
+    People come there by the address of a form: typed, reloaded, or led back after signing in.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if response.status_code != 405 or response.content or request.path.startswith("/api/"):
+            return response
+        workspace = request.resolver_match.kwargs.get("workspace") if request.resolver_match else None
+        if workspace and isinstance(request.user, User) and not hasattr(request, "seat"):
+            # The frame of the page is that of the person's workspace; strangers get the bare one.
+            request.seat = find_seat(request.user, workspace)  # type: ignore[attr-defined]
+        was_read = request.method in {"GET", "HEAD"}
+        context = {"was_read": was_read, "page_url": _find_page(request.path, is_own=not was_read)}
+        page = render(request, "405.html", context, status=405)
+        page.headers["Allow"] = response.headers["Allow"]
+        return page
+
+    return middleware
+
+
+def _find_page(path: str, *, is_own: bool) -> str:
+    """The nearest address above a path, or its own, that leads anywhere."""
+    while path != "/":
+        path = path if is_own else f"{path.rstrip('/').rpartition('/')[0]}/"
+        is_own = False
+        with suppress(Resolver404):
+            resolve(path)
+            return path
+    return path
 
 
 def stay_in_one_thread(get_response: GetResponse) -> GetResponse:

@@ -386,3 +386,30 @@ def test_pages_that_are_read_take_no_post(world, route):
     client = Client()
     client.force_login(world.owner)
     assert client.post(reverse(route, kwargs=ROUTES[route].kwargs(world))).status_code == 405
+
+
+@pytest.mark.parametrize("route", [name for name, entry in ROUTES.items() if entry.method != "get"])
+def test_an_address_that_is_only_sent_to_leads_whoever_opens_it_to_its_page(world, route):
+    client = Client()
+    client.force_login(world.owner)
+    url = reverse(route, kwargs=ROUTES[route].kwargs(world))
+    answer = client.get(url)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, ROUTES[route].method.upper())
+    text = answer.content.decode()
+    assert "Nothing was done" in text
+    assert ("Command Center" in text) == url.startswith("/w/")
+    led_to = client.get(answer.context["page_url"]).status_code
+    assert led_to in {200, 302, ROUTES[route].owner}
+    client.force_login(world.stranger)
+    told = client.get(url)
+    assert told.status_code == 405
+    assert world.tenant.name not in told.content.decode()
+
+
+def test_a_page_that_takes_nothing_leads_to_itself(world):
+    client = Client()
+    client.force_login(world.owner)
+    url = reverse("sessions_app:session-list", args=["acme"])
+    answer = client.post(url)
+    assert (answer.status_code, answer.context["page_url"]) == (405, url)
+    assert client.head(reverse("workspace:sign-out")).content == b""

@@ -353,6 +353,7 @@ PAGES: dict[str, tuple[str, Callable[[Tenant], str]]] = {
     "API tokens": ("workspace:token-list", token_page),
     "no API tokens": ("workspace:token-list", plain("workspace:token-list", "empty")),
     "nothing there": ("", lambda demo: "/nothing/here/"),
+    "nothing to read": ("", plain("workspace:token-create", "demo")),
 }
 #: Those of somebody who is not signed in.
 OUTSIDE: dict[str, tuple[str, Callable[[Tenant], str]]] = {
