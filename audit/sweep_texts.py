@@ -8,11 +8,7 @@ from typing import Any, Protocol
 
 from audit.redaction import Finding, Redacted, Redactor
 
-__all__ = ["Placed", "SweptRow", "UnscannableError", "texts_of"]
-
-
-class UnscannableError(Exception):
-    """A stored text could not be looked through: nothing is changed, and somebody should know."""
+__all__ = ["Placed", "SweptRow", "scan", "texts_of", "was_scanned"]
 
 
 class Placed(Protocol):
@@ -41,11 +37,13 @@ def texts_of(value: Any) -> Iterator[str]:
 
 
 def scan(redactor: Redactor, texts: Sequence[str]) -> list[Redacted]:
-    """Look for known secrets alone. Raises `UnscannableError` instead of withholding what is stored."""
-    results = redactor.redact_ids(texts)
-    if any(finding.is_alert for result in results for finding in result.findings):
-        raise UnscannableError
-    return results
+    """Look for known secrets alone. What is stored is not withheld: ask `was_scanned` of each."""
+    return redactor.redact_ids(texts)
+
+
+def was_scanned(result: Redacted) -> bool:
+    """Whether a text was looked through; one that was not stays as it is, and somebody should know."""
+    return not any(finding.is_alert for finding in result.findings)
 
 
 @dataclass(slots=True)
@@ -53,13 +51,15 @@ class SweptRow:
     """One row while its texts are cleaned: `found` are new findings by their field, `moved` stored ones.
 
     A text is cleaned between the placeholders that it holds, so each of those is found again exactly. Fields
-    are named as where they were redacted first: "/arguments/command", "/data/x (key)".
+    are named as where they were redacted first: "/arguments/command", "/data/x (key)". What cannot be looked
+    through stays, and `is_whole` is False then.
     """
 
     redactor: Redactor
     stored: Sequence[Placed] = ()
     found: list[Finding] = field(default_factory=list)
     moved: list[Placed] = field(default_factory=list)
+    is_whole: bool = True
 
     def clean(self, value: Any, path: str) -> Any:
         """The value without known secrets."""
@@ -78,10 +78,10 @@ class SweptRow:
         new: dict[str, Any] = {}
         for key, item in value.items():
             before = f"{path}/{_escape(key)}"
-            (result,) = scan(self.redactor, [key])
-            name, number = result.text, 2
+            ((cleaned, _),) = self._scan([key])
+            name, number = cleaned, 2
             while name in new:
-                name, number = f"{result.text} ({number})", number + 1
+                name, number = f"{cleaned} ({number})", number + 1
             after = f"{path}/{_escape(name)}"
             if name != key:
                 self._rename(before, after)
@@ -102,12 +102,12 @@ class SweptRow:
         stretches = [text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
         parts: list[str] = []
         at = 0
-        for index, result in enumerate(scan(self.redactor, stretches)):
-            for one in result.findings:
+        for index, (cleaned, findings) in enumerate(self._scan(stretches)):
+            for one in findings:
                 placed = Finding(one.name, one.is_known, at + one.start, at + one.end, path, one.digest)
                 self.found.append(placed)
-            parts.append(result.text)
-            at += len(result.text)
+            parts.append(cleaned)
+            at += len(cleaned)
             if index < len(marks):
                 mark = marks[index]
                 placeholder = text[mark.start : mark.end]
@@ -117,6 +117,15 @@ class SweptRow:
                 parts.append(placeholder)
                 at += len(placeholder)
         return "".join(parts)
+
+    def _scan(self, texts: Sequence[str]) -> Iterator[tuple[str, Sequence[Finding]]]:
+        """Each text without known secrets, and what was found in it."""
+        for text, result in zip(texts, scan(self.redactor, texts), strict=True):
+            if was_scanned(result):
+                yield result.text, result.findings
+            else:
+                self.is_whole = False
+                yield text, ()
 
     def _marks(self, text: str, known_as: str) -> list[Placed]:
         """The stored findings whose placeholders stand in the text, in order; none overlaps another."""

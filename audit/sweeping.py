@@ -26,7 +26,7 @@ from audit.redactors import digest_record
 from audit.services import record
 from audit.surfacing import Surfaced
 from audit.sweep_targets import Target, session_of
-from audit.sweep_texts import SweptRow, scan, texts_of
+from audit.sweep_texts import SweptRow, scan, texts_of, was_scanned
 from sessions_app.live import announce
 from sessions_app.registry import get_kind
 from workspace.actors import SYSTEM
@@ -43,10 +43,14 @@ ON_RECORD = (AuditEntry, DecisionReceipt)
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The rows that were looked at: how many, the keys of those that hold something, where to go on."""
+    """The rows that were looked at: how many, the keys of those that hold something, where to go on.
+
+    `unscanned` are those of rows with a text that could not be looked through.
+    """
 
     count: int
     held: tuple[uuid.UUID, ...]
+    unscanned: tuple[uuid.UUID, ...]
     cursor: tuple[str, ...]
 
 
@@ -73,8 +77,13 @@ def read_batch(
         if size > BATCH_CHARACTERS:
             break
     results = scan(redactor, texts)
-    held = {owners[at] for at, result in enumerate(results) if result.text != texts[at]}
-    return Batch(len(keys), tuple(keys[at] for at in sorted(held)), cursor)
+    unread = {owners[at] for at, result in enumerate(results) if not was_scanned(result)}
+    held = {
+        owners[at] for at, result in enumerate(results) if was_scanned(result) and result.text != texts[at]
+    }
+    return Batch(
+        len(keys), tuple(keys[at] for at in sorted(held)), tuple(keys[at] for at in sorted(unread)), cursor
+    )
 
 
 def _beyond(target: Target, after: Sequence[str]) -> Any:
@@ -87,12 +96,14 @@ def _beyond(target: Target, after: Sequence[str]) -> Any:
 
 def write_batch(
     target: Target, *, tenant_id: uuid.UUID, redactor: Redactor, keys: Iterable[uuid.UUID]
-) -> int:
-    """Write the rows that hold something anew, findings included; returns how many. In one transaction.
+) -> tuple[int, set[uuid.UUID]]:
+    """Write the rows that hold something anew, findings included. In one transaction.
 
-    Each is read again under its lock: it may have changed since it was looked at.
+    Each is read again under its lock: it may have changed since it was looked at. Returns how many were
+    changed, and the keys of those with a text that could not be looked through.
     """
     changed = 0
+    unscanned: set[uuid.UUID] = set()
     sessions: set[tuple[str, uuid.UUID]] = set()
     locked = target.rows(tenant_id).select_for_update(no_key=True, of=("self",)).order_by("pk")
     for row in locked.filter(pk__in=list(keys)):
@@ -101,9 +112,11 @@ def write_batch(
             changed += 1
             if swept.session is not None:
                 sessions.add(swept.session)
+        if not swept.is_whole:
+            unscanned.add(row.pk)
     for kind, session_id in sorted(sessions):
         _tell(tenant_id, kind, session_id)
-    return changed
+    return changed, unscanned
 
 
 def _tell(tenant_id: uuid.UUID, kind: str, session_id: uuid.UUID) -> None:
@@ -121,6 +134,7 @@ class _Sweeping:
     def __init__(self, target: Target, row: Any, redactor: Redactor) -> None:
         self.target, self.row, self.redactor = target, row, redactor
         belongs = session_of(row)
+        self.is_whole = True
         self.session: tuple[str, uuid.UUID] | None = belongs[0] if belongs else None
         self.at: datetime = belongs[1] if belongs else row.created_at
 
@@ -132,6 +146,7 @@ class _Sweeping:
             clean = self._cut(name, swept.clean(value, self._path(name)))
             if clean != value:
                 new[name] = clean
+        self.is_whole = swept.is_whole
         if not new:
             return False
         self._update(new)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -18,7 +18,6 @@ from audit.redaction import Redactor
 from audit.redactors import one_redactor
 from audit.services import record
 from audit.sweep_targets import Target, all_targets
-from audit.sweep_texts import UnscannableError
 from audit.sweeping import read_batch, write_batch
 from workspace.actors import SYSTEM, Actor
 
@@ -31,10 +30,13 @@ __all__ = [
     "open_tenants",
     "run_sweep",
     "start_sweep",
+    "tell_unscanned",
 ]
 
 #: A batch takes seconds at most: a worker that was silent for longer is dead, and another one takes over.
 LEASE = timedelta(minutes=2)
+#: How many rows of a table that could not be looked through are named; all of them are counted.
+MOST_NAMED = 100
 
 
 class SweepLost(Exception):
@@ -43,12 +45,16 @@ class SweepLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a table came to: its rows, and those that held a known secret."""
+    """What a table came to: its rows, those that held a known secret, and those with a text that could not be
+    looked through, of which the first are named.
+    """
 
     key: str
     label: str
     rows: int
     held: int
+    unscanned: int = 0
+    unscanned_ids: Sequence[str] = ()
 
 
 @transaction.atomic
@@ -132,15 +138,24 @@ def hand_back(sweep: RedactionSweep) -> None:
 def run_sweep(sweep: RedactionSweep) -> RedactionSweep:
     """Do what is left of a claimed sweep. Raises `SweepLost` when another worker has it.
 
-    Each batch is one transaction with the progress that it makes, so it may be cut off anywhere.
+    Each batch is one transaction with the progress that it makes, so it may be cut off anywhere. Rows that
+    cannot be looked through stay as they are; the sweep does all others, names them and ends as failed.
     """
     with one_redactor(sweep.tenant_id) as redactor:
         for target in all_targets():
-            try:
-                _sweep_target(sweep, target, redactor)
-            except UnscannableError:
-                return _finish(sweep, SweepStatus.FAILED, f"{target.label} could not be looked through")
+            _sweep_target(sweep, target, redactor)
+    if told := tell_unscanned({target["label"]: target.get("unscanned", 0) for target in sweep.targets}):
+        return _finish(sweep, SweepStatus.FAILED, told)
     return _finish(sweep, SweepStatus.COMPLETED)
+
+
+def tell_unscanned(counts: Mapping[str, int]) -> str:
+    """How many rows of which tables could not be looked through, in words; "" for none."""
+    total = sum(counts.values())
+    if not total:
+        return ""
+    parts = ", ".join(f"{count:,} of the {label}" for label, count in counts.items() if count)
+    return f"{total:,} {'row' if total == 1 else 'rows'} could not be looked through: {parts}"[:200]
 
 
 def _sweep_target(sweep: RedactionSweep, target: Target, redactor: Redactor) -> None:
@@ -148,10 +163,17 @@ def _sweep_target(sweep: RedactionSweep, target: Target, redactor: Redactor) -> 
     while not state["is_done"]:
         with transaction.atomic():
             batch = read_batch(target, tenant_id=sweep.tenant_id, redactor=redactor, after=state["cursor"])
+            unscanned = set(batch.unscanned)
             if batch.held:
-                state["changed"] += write_batch(
+                changed, unread = write_batch(
                     target, tenant_id=sweep.tenant_id, redactor=redactor, keys=batch.held
                 )
+                state["changed"] += changed
+                unscanned |= unread
+            if unscanned:
+                ids = [*state.get("unscanned_ids", []), *sorted(map(str, unscanned))]
+                state["unscanned_ids"] = ids[:MOST_NAMED]
+                state["unscanned"] = state.get("unscanned", 0) + len(unscanned)
             state["done"] += batch.count
             state["cursor"] = list(batch.cursor) or None
             state["is_done"] = not batch.count
@@ -203,10 +225,11 @@ def _mine(sweep: RedactionSweep) -> QuerySet[RedactionSweep]:
 
 
 def look_through(tenant_id: uuid.UUID) -> Iterator[Look]:
-    """What a sweep would change, table by table; writes nothing. Raises `UnscannableError`."""
+    """What a sweep would change, table by table; writes nothing."""
     with one_redactor(tenant_id) as redactor:
         for target in all_targets():
-            rows = held = 0
+            rows = held = unscanned = 0
+            named: list[str] = []
             after: tuple[str, ...] | None = None
             while True:
                 with transaction.atomic():
@@ -214,4 +237,6 @@ def look_through(tenant_id: uuid.UUID) -> Iterator[Look]:
                 if not batch.count:
                     break
                 rows, held, after = rows + batch.count, held + len(batch.held), batch.cursor
-            yield Look(target.key, target.label, rows, held)
+                unscanned += len(batch.unscanned)
+                named = [*named, *map(str, batch.unscanned)][:MOST_NAMED]
+            yield Look(target.key, target.label, rows, held, unscanned, named)

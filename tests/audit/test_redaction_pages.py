@@ -223,10 +223,14 @@ def test_sweeps_are_shown_with_their_progress(tenant, admin):
                 "changed": 1,
                 "cursor": None,
                 "is_done": False,
+                "unscanned": 23,
+                "unscanned_ids": [f"id-{number}" for number in range(23)],
             }
         ],
     )
     page = admin.get(url("sweep-list")).content.decode()
+    assert "23 could not be looked through" in page
+    assert "<code>id-19</code> and 3 more" in page
     assert '<progress max="9" value="3"' in page
     assert "1 of 3 rows held a known secret" in page
     assert "hx-trigger" in page

@@ -25,6 +25,7 @@ from audit.models import (
     Transcript,
     TranscriptEntry,
 )
+from audit.redaction import engine
 from audit.rendering import rendered_texts
 from audit.services import append_entries, record
 from audit.sweep_targets import all_targets
@@ -391,3 +392,36 @@ def test_big_tables_are_walked_in_the_order_of_an_index():
         ]
         order = ["tenant", *(target.model._meta.get_field(name).name for name in target.order)]
         assert any(head == order[: len(head)] and len(head) >= 3 for head in heads if head), target.key
+
+
+def too_large_a_text(tenant: Tenant, chat: Chat, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of an entry that was stored while it could be looked through; its path has the late secret."""
+    say(chat, message(f"long {'x' * 200}", path=f"/srv/{LATE}"), message(f"short {LATE}"))
+    create_secret(tenant_id=tenant.pk, name="LATE", value=LATE, actor=SYSTEM)
+    monkeypatch.setattr(engine, "MAX_TEXT", 150)
+    monkeypatch.setattr(engine, "_BATCH", 150)
+    return str(TranscriptEntry.objects.get(text__startswith="long").pk)
+
+
+def test_a_text_that_cannot_be_looked_through_is_named_and_all_others_are_done(tenant, chat, monkeypatch):
+    entry_id = too_large_a_text(tenant, chat, monkeypatch)
+    done = do(tenant)
+    assert done.status == SweepStatus.FAILED
+    assert done.error == "1 row could not be looked through: 1 of the transcript entries"
+    [named] = [target for target in done.targets if target.get("unscanned")]
+    assert (named["key"], named["unscanned_ids"]) == ("audit.transcriptentry", [entry_id])
+    assert LATE not in everything(tenant)
+    assert TranscriptEntry.objects.get(pk=entry_id).text == f"long {'x' * 200}"
+
+
+@pytest.mark.parametrize("flags", [(), ("--dry-run",)])
+def test_the_command_lists_what_it_could_not_look_through_and_fails(tenant, chat, monkeypatch, flags):
+    entry_id = too_large_a_text(tenant, chat, monkeypatch)
+    output = StringIO()
+    with pytest.raises(CommandError, match="1 row could not be looked through") as caught:
+        call_command("sweep_redaction", "--workspace", "acme", *flags, stdout=output)
+    assert caught.value.returncode == 1
+    told = output.getvalue()
+    assert f"  {entry_id} could not be looked through\n" in told
+    assert "chats: 1 of 1 held a known secret" in told
+    assert (LATE in everything(tenant)) == bool(flags)
