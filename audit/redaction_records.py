@@ -66,8 +66,8 @@ class RedactionSweep(TenantOwned):
     One runs at a time in a tenant, and one waits at most: a secret that is set meanwhile is looked for by the
     one that waits. `targets` says for each table how far it is: [{"key", "label", "done", "total", "changed",
     "cursor", "is_done"}], with "unscanned" and "unscanned_ids" where rows could not be looked through. A
-    worker holds the sweep by a lease; `fence` moves with each claim, so that whoever was taken for dead writes
-    nothing more.
+    worker holds the sweep by a lease; `fence` moves with each claim, so that whoever was taken for dead
+    writes nothing more.
     """
 
     reason = models.CharField(max_length=200)
