@@ -8,10 +8,11 @@ import json
 import logging
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from functools import wraps
+from typing import Any, cast
 
 from django.db import connection
 
@@ -19,7 +20,14 @@ from audit.redaction import Finding, Redactor, is_too_deep
 from workspace.models import EarlierValue, Secret
 from workspace.sealing import derive_key, unseal
 
-__all__ = ["digest_record", "one_redactor", "redactor_for", "storable", "warn_of_withheld"]
+__all__ = [
+    "digest_record",
+    "one_redactor",
+    "redactor_for",
+    "storable",
+    "warn_of_withheld",
+    "with_one_redactor",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +73,20 @@ def one_redactor(tenant_id: uuid.UUID) -> Iterator[Redactor]:
     finally:
         _open.reset(token)
         holder.redactor = None
+
+
+def with_one_redactor[**P, T](service: Callable[P, T]) -> Callable[P, T]:
+    """A service, with a keyword `tenant_id`, all of whose texts share one redactor.
+
+    Stands below `transaction.atomic`: the redactor is then made inside of the transaction that it serves.
+    """
+
+    @wraps(service)
+    def inner(*args: P.args, **kwargs: P.kwargs) -> T:
+        with one_redactor(cast(uuid.UUID, kwargs["tenant_id"])):
+            return service(*args, **kwargs)
+
+    return inner
 
 
 def _find_open(tenant_id: uuid.UUID) -> Redactor | None:

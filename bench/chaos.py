@@ -79,9 +79,11 @@ class Watch:
 
     def lose(self, pids: set[int]) -> None:
         """These processes were killed just now: the runs that they held stand still."""
+        from flows.leases import PARKED
         from flows.models import FlowRun
 
-        held = FlowRun.objects.for_tenant(self.ground.tenant.pk).exclude(lease_holder="")
+        runs = FlowRun.objects.for_tenant(self.ground.tenant.pk)
+        held = runs.exclude(lease_holder__in=["", PARKED])
         for pk, fence, holder in held.values_list("pk", "fence", "lease_holder"):
             if int(holder.rpartition(":")[2]) in pids:
                 self.waiting.setdefault(pk, (fence, time.monotonic()))

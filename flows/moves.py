@@ -257,9 +257,13 @@ def make_line(
 
 def write_line(run: FlowRun, *, facts: RunFacts | None = None, **line: Any) -> int:
     """Add one line, as `make_line` makes it, to a run's transcript; its number there."""
-    return append_entries(
-        tenant_id=run.tenant_id, session=(KIND, run.pk), entries=[make_line(**line)], facts=facts
-    ).last_seq
+    return write_lines(run, make_line(**line), facts=facts)
+
+
+def write_lines(run: FlowRun, *lines: NewEntry, facts: RunFacts | None = None) -> int:
+    """Add these lines to a run's transcript; the number of the first one there."""
+    appended = append_entries(tenant_id=run.tenant_id, session=(KIND, run.pk), entries=lines, facts=facts)
+    return appended.first_seq
 
 
 def record_step(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from sessions_app import queries
 from sessions_app.claims import claim, claims_of, release
+from sessions_app.hydration import SessionKey
 from sessions_app.kinds import (
     Action,
     Evidence,
@@ -32,7 +33,7 @@ from sessions_app.kinds import (
 from sessions_app.registry import get_kind
 from workspace.access import MemberRequest, for_members
 from workspace.actors import Actor
-from workspace.seeing import mark_seen
+from workspace.seeing import mark_sessions_seen
 
 MAX_COMMENT = 4000
 
@@ -93,6 +94,8 @@ def session_action(request: MemberRequest, kind: str, session_id: uuid.UUID) -> 
         content_hash=request.POST.get("content_hash", ""),
     )
     obj = _find_session(session_kind, request, session_id)
+    if notice.tone == Tone.SUCCESS:
+        settle(request, {(session_kind.key, session_id): obj})
     if request.htmx:
         return _render_peek(request, session_kind, obj, notice)
     add = messages.success if notice.tone == Tone.SUCCESS else messages.warning
@@ -124,7 +127,8 @@ def perform_action(
 ) -> Notice:
     """Do one action to one session in a transaction of its own, bound to what the member saw.
 
-    The comment is the request's. Raises PermissionDenied for what is not this member's to do.
+    The comment is the request's. Raises PermissionDenied for what is not this member's to do. Whoever calls
+    it hands what was done to `settle`.
     """
     try:
         _authorise(kind, obj, name, version, request)
@@ -139,17 +143,20 @@ def perform_action(
         )
     except (IllegalMove, StaleVersion) as refused:
         return Notice(Tone.ATTENTION, kind.decision_on(obj, version) or str(refused))
-    _settle(kind, _find_session(kind, request, obj.pk), request)
     return Notice(Tone.SUCCESS, done)
 
 
-def _settle(kind: SessionKind, obj: Any, request: MemberRequest) -> None:
-    """What a member has done themselves is nothing new to them, and they answer no more."""
-    seat = request.seat
-    mark_seen(
-        membership=seat.membership, kind=kind.key, session_id=obj.pk, version=obj.version, now=timezone.now()
-    )
-    release(tenant_id=seat.tenant.pk, key=(kind.key, obj.pk), user=seat.user)
+def settle(request: MemberRequest, done: Mapping[SessionKey, Any]) -> None:
+    """What a member has done themselves is nothing new to them, and they answer no more.
+
+    `done` are the sessions as they are by now.
+    """
+    if not done:
+        return
+    seat, versions = request.seat, {key: obj.version for key, obj in done.items()}
+    mark_sessions_seen(membership=seat.membership, versions=versions, now=timezone.now())
+    for key in done:
+        release(tenant_id=seat.tenant.pk, key=key, user=seat.user)
 
 
 def _render_peek(

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from sessions_app.acting import Notice, perform_action
+from sessions_app.acting import Notice, perform_action, settle
 from sessions_app.hydration import SessionKey, present_rows
 from sessions_app.kinds import Action, Moment, Peek, SessionRow, Tone, read_version
 from sessions_app.registry import all_kinds, get_kind
@@ -228,13 +228,15 @@ def _perform(
     """Each session by itself: what is refused for one changes nothing for the others."""
     name = request.POST.get("action", "")
     notices = {key: _perform_one(request, key, obj, name) for key, obj in objects.items()}
-    rows = _rows(request, _read(request, keys))
+    by_now = _read(request, keys)
+    done = {key for key, notice in notices.items() if notice.tone == Tone.SUCCESS}
+    settle(request, {key: obj for key, obj in by_now.items() if key in done})
+    rows = _rows(request, by_now)
     results = [Result(rows[key], notice) for key, notice in notices.items() if key in rows]
-    done = sum(result.notice.tone == Tone.SUCCESS for result in results)
     context = {
         "results": results,
-        "done": done,
-        "skipped": len(keys) - done,
+        "done": len(done),
+        "skipped": len(keys) - len(done),
         "missing": len(keys) - len(results),
         "list_url": _list_url(request),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -11,7 +11,15 @@ from uuid_utils.compat import uuid7
 
 from workspace.models import Membership, SeenSession
 
-__all__ = ["HORIZON", "MOST_MARKS", "mark_all_seen", "mark_seen", "seen_from", "versions_seen"]
+__all__ = [
+    "HORIZON",
+    "MOST_MARKS",
+    "mark_all_seen",
+    "mark_seen",
+    "mark_sessions_seen",
+    "seen_from",
+    "versions_seen",
+]
 
 #: What changed longer ago counts as seen.
 HORIZON = timedelta(days=7)
@@ -40,21 +48,31 @@ def versions_seen(membership: Membership, ids: Collection[uuid.UUID]) -> dict[tu
     }
 
 
-@transaction.atomic
 def mark_seen(
     *, membership: Membership, kind: str, session_id: uuid.UUID, version: int, now: datetime
 ) -> None:
-    """The member has looked at this version; an older one than they have seen changes nothing.
+    """The member has looked at this version of a session."""
+    mark_sessions_seen(membership=membership, versions={(kind, session_id): version}, now=now)
+
+
+@transaction.atomic
+def mark_sessions_seen(
+    *, membership: Membership, versions: Mapping[tuple[str, uuid.UUID], int], now: datetime
+) -> None:
+    """The member has looked at these versions; an older one than they have seen changes nothing.
 
     Marks that nobody needs any more go: those from before the horizon, and the oldest above `MOST_MARKS`.
+    The same few queries for any number of sessions.
     """
-    key = (membership.tenant_id, membership.pk, kind, session_id)
+    mine = (membership.tenant_id, membership.pk)
+    # In one order, so that two of a member's pages do not wait for each other.
+    marks = [(uuid7(), *mine, *key, version, now) for key, version in sorted(versions.items())]
     with connection.cursor() as cursor:
-        cursor.execute(MARK, (uuid7(), *key, version, now))
-    marks = SeenSession.objects.for_tenant(membership.tenant_id).filter(membership=membership)
-    marks.filter(seen_at__lt=seen_from(membership, now)).delete()
-    surplus = marks.order_by("-seen_at", "-id").values_list("pk")[MOST_MARKS : 2 * MOST_MARKS]
-    marks.filter(pk__in=[pk for (pk,) in surplus]).delete()
+        cursor.executemany(MARK, marks)
+    kept = SeenSession.objects.for_tenant(membership.tenant_id).filter(membership=membership)
+    kept.filter(seen_at__lt=seen_from(membership, now)).delete()
+    surplus = kept.order_by("-seen_at", "-id").values_list("pk")[MOST_MARKS : 2 * MOST_MARKS]
+    kept.filter(pk__in=[pk for (pk,) in surplus]).delete()
 
 
 @transaction.atomic

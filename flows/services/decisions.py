@@ -12,15 +12,16 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from audit.entries import JSON, EntryKind
+from audit.entries import JSON, EntryKind, NewEntry
 from audit.headlines import HEADLINE_LENGTH, make_headline
 from audit.models import DecisionReceipt, Outcome
 from audit.moves import check_move, lock_session
+from audit.redactors import with_one_redactor
 from audit.services import content_hash, record_decision, redact, redact_value
 from flows.models import FlowRun, RunStatus, StepRun
-from flows.moves import KIND, MOVES, find_current_step, move_step, save_run, step_data, write_line
+from flows.moves import KIND, MOVES, find_current_step, make_line, move_step, save_run, step_data, write_lines
 from flows.services.runs import cancel_open_steps, complete_locked_run
-from flows.services.steps import next_position, see_checkpoint, write_step_start
+from flows.services.steps import make_step_start, next_position, see_checkpoint
 from flows.waking import wake
 from sessions_app.kinds import StaleVersion
 from workspace.actors import Actor
@@ -51,6 +52,7 @@ class AlreadyDecided(StaleVersion):
 
 
 @transaction.atomic
+@with_one_redactor
 def approve_checkpoint(
     *,
     tenant_id: uuid.UUID,
@@ -77,8 +79,8 @@ def approve_checkpoint(
         decision = replace(decision, seen={**decision.seen, "edits": dict(edits)})
     approved = {**step.parameters, **{name: after for name, (_, after) in edits.items()}}
     move_step(step, "approve", {"started_at": now, "parameters": approved})
-    seq = _keep_decision(decision, outcome, actor, comment, now)
-    write_step_start(run, step, now, arguments=step.parameters)
+    start = make_step_start(run, step, now, arguments=step.parameters)
+    seq = _keep_decision(decision, outcome, actor, comment, now, start)
     verb = f"changed {', '.join(edits)} and approved" if edits else "approved"
     _move(decision, "approve", actor, now, seq, f"{actor.name} {verb} step {step.position} “{step.name}”.")
     wake(run)
@@ -108,6 +110,7 @@ def _find_edits(step: StepRun, arguments: Mapping[str, JSON]) -> dict[str, list[
 
 
 @transaction.atomic
+@with_one_redactor
 def skip_checkpoint(
     *,
     tenant_id: uuid.UUID,
@@ -134,6 +137,7 @@ def skip_checkpoint(
 
 
 @transaction.atomic
+@with_one_redactor
 def reject_checkpoint(
     *,
     tenant_id: uuid.UUID,
@@ -210,8 +214,10 @@ def _refuse_if_decided(run: FlowRun, seen_version: int) -> None:
         )
 
 
-def _keep_decision(decision: _Decision, outcome: Outcome, actor: Actor, comment: str, now: datetime) -> int:
-    """The receipt and the transcript's line; the line's number."""
+def _keep_decision(
+    decision: _Decision, outcome: Outcome, actor: Actor, comment: str, now: datetime, *further: NewEntry
+) -> int:
+    """The receipt and the transcript's line, with `further` ones after it; the line's number."""
     run, step = decision.run, decision.step
     receipt = record_decision(
         tenant_id=run.tenant_id,
@@ -225,8 +231,7 @@ def _keep_decision(decision: _Decision, outcome: Outcome, actor: Actor, comment:
     said = f": {comment}" if comment.strip() else ""
     verb = "edited and approved" if outcome is Outcome.EDITED else outcome.value
     edits = {"edits": decision.seen["edits"]} if outcome is Outcome.EDITED else {}
-    return write_line(
-        run,
+    line = make_line(
         kind=EntryKind.APPROVAL,
         native_id=f"step:{step.position}:{step.attempt}:{outcome.value}",
         text=f"{actor.name} {verb} step {step.position} “{step.name}”{said}",
@@ -234,6 +239,7 @@ def _keep_decision(decision: _Decision, outcome: Outcome, actor: Actor, comment:
         data=step_data(step, "decision", outcome=outcome.value, content_hash=receipt.content_hash, **edits),
         attempt=step.attempt,
     )
+    return write_lines(run, line, *further)
 
 
 def _move(

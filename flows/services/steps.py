@@ -31,6 +31,7 @@ from flows.moves import (
     save_run,
     step_data,
     write_line,
+    write_lines,
 )
 from flows.services.background import count_turns
 from sessions_app.kinds import IllegalMove
@@ -72,7 +73,7 @@ def start_step(
     run = lock_run(tenant_id=tenant_id, run_id=run_id, move="start_step", fence=fence)
     step = find_current_step(run)
     clean = _clean_arguments(run, step, arguments)
-    seq = write_step_start(run, step, now, arguments=clean)
+    seq = write_lines(run, make_step_start(run, step, now, arguments=clean))
     first_seq = step.first_seq or seq
     fields = {"started_at": now, "parameters": clean, "fence": fence, "first_seq": first_seq}
     move_step(step, "start", fields)
@@ -82,10 +83,9 @@ def start_step(
     return step
 
 
-def write_step_start(run: FlowRun, step: StepRun, now: datetime, *, arguments: JSON) -> int:
-    """The line that says that a step is at work; its number."""
-    return write_line(
-        run,
+def make_step_start(run: FlowRun, step: StepRun, now: datetime, *, arguments: JSON) -> NewEntry:
+    """The line that says that a step is at work."""
+    return make_line(
         kind=EntryKind.STATUS,
         native_id=f"step:{step.position}:{step.attempt}:start",
         text=f"Step {step.position} of {run.step_count} “{step.name}” started",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import random
 import threading
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from django.db import connection
@@ -13,9 +16,10 @@ from django.utils import timezone
 
 from agents.runtimes import Outcome, Performance, Stop, StopReason, Work
 from audit.imports import Delivery
+from bench.chaos import Watch
 from flows import services
 from flows.engine import advance, take_up
-from flows.leases import LEASE, LeaseLost, claim_run, keep, release, renew
+from flows.leases import LEASE, LeaseLost, claim_run, keep, make_holder, park, release, renew
 from flows.models import FlowRun, RunStatus, StepRun
 from flows.waking import wake_lost_runs, wake_next_run
 from tests.config.processes import eventually
@@ -48,6 +52,15 @@ def test_a_lapsed_lease_is_free_and_its_holder_gets_it_no_more(bench):
     assert (renew(claim), renew(other)) == (False, True)
     release(claim)
     assert FlowRun.objects.get(pk=run.pk).lease_holder == "other"
+
+
+def test_a_parked_run_is_no_killed_workers(bench):
+    held, parked = bench.start({}, name="Held"), bench.start({}, name="Parked")
+    bench.claim(held, make_holder())
+    park(bench.claim(parked, make_holder()), timezone.now() + timedelta(hours=1))
+    watch = Watch(cast(Any, SimpleNamespace(tenant=held.tenant)), wanted=0, dice=random.Random(1))
+    watch.lose({os.getpid()})
+    assert set(watch.waiting) == {held.pk}
 
 
 def test_an_approved_run_is_free_although_the_worker_that_asked_has_not_let_go_yet(bench):

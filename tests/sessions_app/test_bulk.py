@@ -7,7 +7,9 @@ import uuid
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from audit.entries import EntryKind, NewEntry
 from audit.services import append_entries
@@ -246,6 +248,21 @@ def test_the_bar_costs_the_same_for_ten_sessions_as_for_twenty(world, django_ass
             client.get(address(world), query)
         costs.append(len(asked))
     assert costs[0] == costs[1]
+
+
+def test_a_decision_on_many_costs_little_more_for_each(world):
+    """What is read for all is read once; a run is read, locked, looked at and written by itself."""
+    costs = {}
+    for count in (2, 6):
+        runs = [pause(world) for _ in range(count)]
+        client = client_of(world.owner)
+        posted: dict[str, Any] = {"action": "approve", "s": [key_of(run) for run in runs]}
+        posted |= {f"version:{key_of(run)}": run.version for run in runs}
+        with CaptureQueriesContext(connection) as queries:
+            assert "0 skipped" in client.post(address(world), posted).content.decode()
+        said = [query["sql"] for query in queries.captured_queries]
+        costs[count] = len([sql for sql in said if "SAVEPOINT" not in sql])
+    assert (costs[6] - costs[2]) / 4 <= 20
 
 
 def test_a_viewers_list_has_no_bar(world):
