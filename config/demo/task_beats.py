@@ -293,7 +293,7 @@ class FanOut:
         stage, agent = telling.stage, telling.agent
         now = telling.clock.after(seconds=1)
         made = services.fan_out(**telling.task, actor=agent, children=specs, now=now)
-        Wait(WaitingOn.CHILDREN, f"{len(made)} sub-agents are at work").tell(telling)
+        Wait(WaitingOn.CHILDREN, f"{len(made)} places, one each").tell(telling)
         for number, (child, task) in enumerate(zip(self.children, made, strict=True), start=1):
             clock = Clock(telling.clock.at + timedelta(seconds=number), stage.now)
             below = Telling(stage, telling.story, task, clock, f"{telling.story.key}-{number}")

@@ -155,17 +155,17 @@ function tellOfChange({ id, row, facets }) {
     return false;
   }
   if (news) {
-    say(`${facets.title}: ${news}`);
+    say(id, `${facets.title}: ${news}`);
     const waiting = $(".row-note .clip", row)?.textContent ?? "";
     notify({ key: id, version: facets.version, title: facets.title, reason: waiting || $(".row-error", row)?.title || news, url: facets.url });
   }
   return true;
 }
 
-// What is heard, not more often than every few seconds; a list on the page says it itself.
+// What is heard, not more often than every few seconds; a list on the page says it itself of its own rows.
 let sayings = [];
-function say(text) {
-  if ($("#live")) return;
+function say(key, text) {
+  if ($(`#results .row[data-session="${CSS.escape(key)}"]`)) return;
   if (!sayings.length) {
     setTimeout(() => {
       announce(sayings.length > 3 ? `${sayings.length} sessions need you or failed` : sayings.join(". "));

@@ -146,6 +146,12 @@ if (source && "WebSocket" in window) {
     tries = 0;
     connect();
   });
+  // The socket itself may not hear of it for long. Where the server can be reached all the same, it is back at once.
+  window.addEventListener("offline", () => {
+    if (isOver || !socket) return;
+    disconnect();
+    onClose();
+  });
   window.addEventListener("pagehide", disconnect);
   window.addEventListener("pageshow", (event) => event.persisted && connect());
   // After the scripts that listen have been read.

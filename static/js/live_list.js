@@ -25,6 +25,7 @@ const held = new Set(); // ids of rows that may not change their height yet
 let areCountsOld = false;
 let asking = false;
 let askTimer = 0;
+let unanswered = 0; // questions in a row that failed
 let failures = 0;
 let retry = 0;
 
@@ -150,7 +151,8 @@ async function ask() {
     if (!areCountsOld) showCounts(answer.counts);
     take(answer);
   } else areCountsOld = true;
-  const pause = Math.max(MIN_PAUSE_MS, SHARE * (performance.now() - started));
+  unanswered = answer ? 0 : unanswered + 1;
+  const pause = answer ? Math.max(MIN_PAUSE_MS, SHARE * (performance.now() - started)) : retryPause(unanswered - 1);
   if (unknown.size || areCountsOld) askSoon(pause);
 }
 
@@ -187,15 +189,23 @@ async function catchUp() {
   else if (!answer) catchUpLater();
   else if (answer.op === "resync") await resync();
   else {
-    failures = 0;
-    isCaughtUp = true;
+    caughtUp();
     take(answer);
   }
 }
 
+// The server answers again: what waits to be asked need not wait long.
+function caughtUp() {
+  failures = unanswered = 0;
+  isCaughtUp = true;
+  clearTimeout(askTimer);
+  askTimer = 0;
+}
+
+const retryPause = (count) => Math.min(FIRST_RETRY_MS * 2 ** count, LONGEST_RETRY_MS) * (0.5 + Math.random() / 2);
+
 function catchUpLater() {
-  const pause = Math.min(FIRST_RETRY_MS * 2 ** failures++, LONGEST_RETRY_MS);
-  retry = setTimeout(catchUp, pause * (0.5 + Math.random() / 2));
+  retry = setTimeout(catchUp, retryPause(failures++));
 }
 
 function address() {
@@ -217,8 +227,7 @@ async function resync() {
   const ids = new Set(rows.map((row) => row.dataset.session));
   for (const row of $$(".row", results)) if (!ids.has(row.dataset.session)) unknown.add(row.dataset.session);
   markCountsOld();
-  failures = 0;
-  isCaughtUp = true;
+  caughtUp();
   take({
     rev: fresh.dataset.rev,
     ops: rows.map((row) => ({

@@ -11,6 +11,8 @@ const kindOf = (node) =>
   `${node.nodeType}${node.nodeName}${node.id ? `#${node.id}` : ""}.${node.getAttribute?.("class")?.split(" ")[0] ?? ""}`;
 
 export function morph(from, to) {
+  // What the page itself says there, no server knows.
+  if (from.hasAttribute("data-own")) return;
   // Whoever has looked it up does so again.
   if (from.hasAttribute("data-looked-up") && from.closest("details[open]")) return;
   // What is open is the reader's; a custom element has attributes of its own.

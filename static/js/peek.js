@@ -41,7 +41,7 @@ async function fill(slot, row) {
   if (!slot.isConnected) return;
   if (!$(".peek", slot)) return giveUp(slot);
   stopClaim();
-  followClaim(slot, row);
+  followClaim(slot, rowOf(slot));
   document.dispatchEvent(new CustomEvent("peek:opened", { detail: { key: row.dataset.session } }));
 }
 
@@ -56,12 +56,36 @@ export function closePeek() {
   if (!slot) return;
   const row = rowOf(slot);
   const hadFocus = slot.contains(document.activeElement);
-  fresher = null;
-  stopClaim();
+  forgetPeek();
   slot.remove();
   setExpanded(row, false);
   if (hadFocus) $(".row-title", row)?.focus();
   row?.dispatchEvent(new CustomEvent("peek:closed", { bubbles: true }));
+}
+
+// The list around it is read anew: it stays below its row, with what somebody has typed in it, if the row is still there.
+let kept = null;
+
+function beforeSwap({ detail: { target, shouldSwap, xhr } }) {
+  const slot = peeked();
+  if (!shouldSwap || xhr.status !== 200 || !slot || target === slot || !target.contains(slot)) return;
+  kept = { slot, key: rowOf(slot).dataset.session };
+  slot.remove();
+}
+
+function afterSwap() {
+  if (!kept) return;
+  const { slot, key } = kept;
+  kept = null;
+  const row = $(`#main .row[data-session="${CSS.escape(key)}"]`);
+  if (!row) return forgetPeek();
+  row.after(slot);
+  renewSoon();
+}
+
+function forgetPeek() {
+  fresher = null;
+  stopClaim();
 }
 
 export function togglePeek(row, wanted) {
@@ -152,9 +176,12 @@ function followClaim(slot, row) {
 function startClaim(slot, row) {
   const url = sessionUrl(row.dataset.session, "claim");
   // The list around it may have been replaced: then nobody is answering here any more.
-  const claim = () => (slot.isConnected ? post(url).catch(() => {}) : stopClaim());
+  const claim = async () => {
+    const answer = slot.isConnected && (await post(url).catch(() => ({ ok: true })));
+    if (!answer?.ok && claiming === mine) stopClaim(); // or nothing is left to answer
+  };
+  const mine = (claiming = { url, timer: setInterval(claim, CLAIM_EVERY) });
   claim();
-  claiming = { url, timer: setInterval(claim, CLAIM_EVERY) };
 }
 
 function stopClaim() {
@@ -179,6 +206,7 @@ function afterAction({ detail }) {
   } else if (xhr.status === 409) {
     announce(text);
     notice?.scrollIntoView({ block: "nearest" });
+    followClaim(slot, rowOf(slot));
   }
   if (key) document.dispatchEvent(new CustomEvent("session:acted", { detail: { key, isDone: xhr.status === 200 } }));
 }
@@ -203,6 +231,8 @@ const explainSoon = paced(async () => {
 }, PAUSE_MS);
 
 document.addEventListener("htmx:afterRequest", afterAction);
+document.addEventListener("htmx:beforeSwap", beforeSwap);
+document.addEventListener("htmx:afterSwap", afterSwap);
 document.addEventListener("live:frame", ({ detail }) => {
   const key = rowOf(peeked())?.dataset.session;
   const heard = new Set(detail.ops.map((op) => op.id));

@@ -183,10 +183,12 @@ def test_a_double_click_approves_once_and_the_page_stays(page: Page, paused: Flo
 def test_of_two_people_one_decides_and_the_other_is_told_who_and_when(
     visits: Visits, owner: User, colleague: User, paused: FlowRun
 ):
-    first, second = visits.open(LIST, owner), visits.open(f"/w/{SLUG}/plans/", colleague)
+    first = visits.open(LIST, owner, viewport={"width": 1280, "height": 400})
+    second = visits.open(f"/w/{SLUG}/plans/", colleague)
     for page in (first, second):
         open_center(page)
         open_peek(page, paused)
+    first.locator("#center .peek").get_by_label("Comment").fill("Not the whole of it")
     second.locator("#center .peek").get_by_role("button", name="Skip step").click()
     expect(second.locator(".toast")).to_contain_text("Skipped")
     first.locator("#center .peek .confirm > summary", has_text="Reject").click()
@@ -194,6 +196,9 @@ def test_of_two_people_one_decides_and_the_other_is_told_who_and_when(
     notice = first.locator("#center .peek [data-notice]")
     expect(notice).to_contain_text(f"decided already: skipped by {colleague.display_name}")
     expect(notice).to_contain_text(re.compile(r"\d\d:\d\d UTC"))
+    expect(first.locator("#center .peek")).to_contain_text("Not the whole of it")
+    head = first.locator("#center .center-head").evaluate("head => head.getBoundingClientRect().bottom")
+    assert notice.evaluate("notice => notice.getBoundingClientRect().top") >= head
     assert DecisionReceipt.objects.filter(session_id=paused.pk).count() == 1
 
 

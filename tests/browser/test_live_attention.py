@@ -75,6 +75,50 @@ def test_what_needs_somebody_or_failed_is_said_together_and_once_in_a_while(
     expect(announcer).to_contain_text(f"{sessions[0].title}: Failed")
 
 
+def test_what_needs_me_and_is_not_in_the_list_is_said_too(people: Visits, member: Membership):
+    working: Chat = ChatFactory(tenant=member.tenant, owner=member.user, responding=True)
+    page = with_clock(open_list(people, member, "?kind=flow_run"))
+    act(working, "ask_question", reason="Which branch?")
+    expect(page).to_have_title(re.compile(r"^\(1\)"))
+    page.clock.fast_forward("00:06")
+    expect(page.locator("#announcer")).to_have_text(f"{working.title}: needs you")
+
+
+def test_a_question_about_the_list_that_fails_is_asked_less_and_less_often(
+    people: Visits, member: Membership
+):
+    working: Chat = ChatFactory(tenant=member.tenant, owner=member.user, responding=True)
+    page = with_clock(open_list(people, member))
+    asked: list[str] = []
+
+    def refuse(route: Route) -> None:
+        asked.append(route.request.url)
+        route.abort()
+
+    page.route(re.compile("/standing/"), refuse)
+    act(working, "ask_question", reason="Which branch?")
+    counts = page.locator("#lens[data-counts-old]")
+    expect(counts).to_have_count(1)
+    for _ in range(20):
+        page.clock.run_for(1_000)
+        page.wait_for_timeout(100)  # for the answer to what was asked
+    assert 2 <= len(asked) <= 7
+    page.unroute(re.compile("/standing/"))
+    page.clock.fast_forward("00:31")
+    expect(counts).to_have_count(0)
+
+
+def test_a_browser_that_goes_offline_says_so_at_once_and_comes_back(people: Visits, member: Membership):
+    working: Chat = ChatFactory(tenant=member.tenant, owner=member.user, responding=True)
+    page = open_list(people, member)
+    page.context.set_offline(True)
+    expect(page.locator("#live")).to_have_text(re.compile("Reconnecting|Offline since"))
+    act(working, "ask_question", reason="Which branch?")
+    page.context.set_offline(False)
+    expect(row(page, working)).to_have_attribute("data-tone", "attention")
+    expect(page.locator("#live")).to_have_text("Live")
+
+
 def test_evidence_that_was_looked_up_while_the_row_moved_on_is_looked_up_again(
     people: Visits, member: Membership
 ):

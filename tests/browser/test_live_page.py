@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,21 @@ def test_steps_and_transcript_change_in_place(people: Visits, world: World) -> N
     world.call(services.finish_step, run, result={"exit_code": 0})
     expect(page.locator("#step-1 .status")).to_have_text("Completed")
     assert violations(page) == []
+
+
+def test_the_page_says_whether_it_is_live(people: Visits, world: World) -> None:
+    run = world.start()
+    page = open_run(people, world, run)
+    state = page.locator("#live")
+    expect(state).to_have_text("Live")
+    world.call(services.begin_run, run)
+    expect(page.locator(".record-head .status").first).to_contain_text("Running")
+    expect(state).to_have_text("Live")
+    page.context.set_offline(True)
+    expect(state).to_have_text(re.compile("Offline since .+ What you see may be old"))
+    assert violations(page, "color-contrast") == []
+    page.context.set_offline(False)
+    expect(state).to_have_text("Live")
 
 
 def test_a_checkpoint_appears_is_decided_by_somebody_else_and_goes(people: Visits, world: World) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 from django.urls import reverse
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from agents.models import Profile, Skill
 from audit.entries import EntryKind, NewEntry
@@ -330,7 +330,7 @@ PAGES: dict[str, tuple[str, Callable[[Tenant], str]]] = {
     "task with sub-agents": ("tasks:task-detail", session_page("background_task", child_count__gt=0)),
     "task cut off": ("tasks:task-detail", session_page("background_task", status="unknown")),
     "chat with everything": ("chats:chat-detail", session_page("chat", status="ended")),
-    "chat that waits": ("chats:chat-detail", session_page("chat", status="awaiting_you")),
+    "chat with a task": ("chats:chat-detail", session_page("chat", title__startswith="Wording of")),
     "entry: call": ("audit:entry-detail", entry_page(EntryKind.TOOL_CALL)),
     "entry: edit": ("audit:entry-detail", entry_page(EntryKind.FILE_EDIT)),
     "uploads": ("intake:upload-list", plain("intake:upload-list", "demo")),
@@ -369,7 +369,7 @@ def look_at(page: Page) -> dict[str, Any]:
     narrow screen changes.
     """
     page.evaluate("() => document.querySelectorAll('details:not([name])').forEach(one => one.open = true)")
-    seen: dict[str, Any] = {"light": violations(page)}
+    seen: dict[str, Any] = {"light": violations(page), "beside a window": overflow(page)}
     page.emulate_media(color_scheme="dark")
     seen["dark"] = violations(page, "color-contrast")
     page.set_viewport_size(TABLET)  # type: ignore[arg-type]
@@ -382,7 +382,10 @@ def look_at(page: Page) -> dict[str, Any]:
 
 #: Rules of axe that a change of width alone can break; it leaves out the size of targets unless asked.
 OF_NARROW_SCREENS = ("color-contrast", "target-size", "scrollable-region-focusable", "link-in-text-block")
-FINE = {"light": [], "dark": [], "beside a tablet": 0, "dark, phone": [], "beside the screen": 0}
+FINE = {
+    **{"light": [], "dark": [], "dark, phone": []},
+    **{"beside a window": 0, "beside a tablet": 0, "beside the screen": 0},
+}
 
 
 #: Read by scripts, or saved as a file.
@@ -448,6 +451,32 @@ def test_what_is_asked_before_something_is_done_fits_a_phone(
     assert box is not None
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= PHONE["width"]
+
+
+def middle(thing: Locator) -> float:
+    box = thing.bounding_box()
+    assert box is not None
+    return box["y"] + box["height"] / 2
+
+
+def test_on_a_phone_the_head_of_a_page_is_one_line_and_tabs_stand_clear_of_it(visits: Visits, owner: User):
+    page = visits.open(reverse("flows:profile-list", args=["demo"]), owner, viewport=PHONE)
+    at = middle(page.locator(".brand"))
+    for thing in page.locator(".app-header > .menu, .app-header-end > *:visible").all():
+        assert middle(thing) == pytest.approx(at, abs=4)
+    head, tabs = page.locator(".app-header").bounding_box(), page.locator(".flow-tabs").bounding_box()
+    assert head is not None
+    assert tabs is not None
+    assert tabs["y"] >= head["y"] + head["height"] + 12
+
+
+def test_on_a_phone_what_a_session_waits_on_reads_as_one_text(visits: Visits, demo: Tenant, owner: User):
+    waiting = session_page("flow_run", status="paused", title__startswith="Show tax per line")
+    page = visits.open(waiting(demo), owner, viewport=PHONE)
+    what, since = page.locator(".record-line .row-note > span").all()
+    lines = what.evaluate("text => [...text.getClientRects()].map(line => line.bottom)")
+    assert len(lines) > 1
+    assert since.evaluate("text => text.getBoundingClientRect().bottom") >= lines[-1] - 2
 
 
 def test_a_form_that_was_refused_is_fine(visits: Visits):

@@ -114,6 +114,22 @@ def test_what_somebody_reads_and_types_stays_until_they_want_to_see_what_came(
     expect(card(page, runs[0]).locator(".row-title")).to_be_focused()
 
 
+def test_a_question_that_opens_in_it_leaves_the_other_buttons_as_they_are(
+    visits: Visits, owner: User, runs: list[FlowRun]
+):
+    pause(runs[0])
+    page = visits.open(LIST, owner)
+    page.locator(f"main .row[data-session$='{runs[0].pk}'] .row-title").focus()
+    page.keyboard.press("a")
+    approve = page.locator("main .peek").get_by_role("button", name="Approve", exact=True)
+    expect(approve).to_be_focused()
+    height = "button => button.offsetHeight"
+    before = approve.evaluate(height)
+    page.keyboard.press("e")
+    expect(page.locator("main .peek .confirm[open]").get_by_role("button", name="Cancel run")).to_be_focused()
+    assert approve.evaluate(height) == before
+
+
 def test_it_follows_once_the_pointer_has_left(visits: Visits, owner: User, runs: list[FlowRun]):
     page = watch(visits, owner)
     card(page, runs[0]).locator(".row-peek").click()
@@ -167,3 +183,39 @@ def test_a_peek_with_news_is_fine_on_a_phone(visits: Visits, owner: User, runs: 
     expect(page.get_by_role("button", name="Changed - show")).to_be_visible()
     assert violations(page, "color-contrast", "target-size") == []
     assert overflow(page) == 0
+
+
+def test_it_stays_open_with_what_is_typed_when_the_order_of_the_list_is_refreshed(
+    visits: Visits, owner: User, demo: Tenant, runs: list[FlowRun]
+):
+    pause(runs[0])
+    page = visits.open(LIST, owner)
+    expect(page.locator("#live")).to_have_text("Live")
+    title = page.locator(f"main .row[data-session$='{runs[0].pk}'] .row-title")
+    title.focus()
+    page.keyboard.press("Space")
+    peek = page.locator("main .peek")
+    peek.get_by_label("Comment").fill("Only the first hundred")
+    late = start(demo, owner)
+    page.locator("#live-pill").click()
+    expect(page.locator(f"main .row[data-session$='{late.pk}']")).to_have_count(1)
+    expect(page.locator(f"main .row[data-session$='{runs[0].pk}'] + .peek-slot")).to_have_count(1)
+    expect(peek.get_by_label("Comment")).to_have_value("Only the first hundred")
+    peek.get_by_role("button", name="Approve").click()
+    expect(page.locator(".toast")).to_have_text("Approved: the run goes on.")
+    runs[0].refresh_from_db()
+    assert runs[0].status == RunStatus.RUNNING
+
+
+def test_it_goes_with_its_row_when_the_list_is_narrowed(visits: Visits, owner: User, runs: list[FlowRun]):
+    page = visits.open(LIST, owner)
+    page.locator(f"main .row[data-session$='{runs[0].pk}'] .row-title").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("main .peek")).to_be_visible()
+    kinds = page.get_by_role("navigation", name="Kinds")
+    kinds.get_by_role("link", name="Flow runs").click()
+    expect(page.locator("main .row:not([data-session^=flow_run])")).to_have_count(0)
+    expect(page.locator("main .peek")).to_be_visible()
+    kinds.get_by_role("link", name="Chats").click()
+    expect(page.locator("main .row:not([data-session^=chat])")).to_have_count(0)
+    expect(page.locator(".peek-slot")).to_have_count(0)
