@@ -18,6 +18,16 @@ class Runtime(models.TextChoices):
     CODEX = "codex", "Codex"
 
 
+def profile_index(prefix: str) -> models.Index:
+    """What has a profile, for whoever deletes one.
+
+    It does not begin with the tenant: the database's own check of the foreign key asks without one.
+    """
+    return models.Index(
+        fields=["profile"], condition=models.Q(profile__isnull=False), name=f"{prefix}_by_profile"
+    )
+
+
 class Profile(TenantOwned):
     """Where an agent runs, with which environment (secrets by name only) and within which limits.
 

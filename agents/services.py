@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import ProtectedError, QuerySet
+from django.db.models import ManyToOneRel, ProtectedError, QuerySet
 from django.utils import timezone
 
 from agents.models import Profile, Skill
@@ -126,12 +126,24 @@ def restore_definition[M: Profile | Skill](*, row: M, actor: Actor) -> M:
 def delete_definition[M: Profile | Skill](*, row: M, actor: Actor) -> None:
     """Delete a skill or a profile for good. Raises ValidationError for one that something refers to."""
     stored = _lock(row)
+    # Asked of each table: Django would read all rows that refer to it before it refuses.
+    if users := sorted(_users_of(stored)):
+        raise ValidationError(f"it is used by {' and '.join(users)}: archive it instead")
     _record(stored, actor, "delete", {})
     try:
         stored.delete()
-    except ProtectedError as refused:
-        users = sorted({str(used._meta.verbose_name_plural) for used in refused.protected_objects})
-        raise ValidationError(f"it is used by {' and '.join(users)}: archive it instead") from refused
+    except ProtectedError as refused:  # given to something just now
+        raise ValidationError("it is used by now: archive it instead") from refused
+
+
+def _users_of(row: Profile | Skill) -> Iterator[str]:
+    """What refers to the row, in words."""
+    for relation in row._meta.get_fields(include_hidden=True):
+        if isinstance(relation, ManyToOneRel):
+            field, model = relation.field, relation.field.model
+            rows = model._default_manager.filter(tenant_id=row.tenant_id, **{field.name: row})
+            if rows.exists():
+                yield str(model._meta.verbose_name_plural)
 
 
 def _lock[M: Profile | Skill](row: M) -> M:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
+from agents.models import profile_index
 from sessions_app.kinds import Origin, SessionModel, open_field, session_indexes
 from workspace.tenancy import TenantQuerySet
 
@@ -71,13 +72,16 @@ class Chat(SessionModel):
                 name="chat_open_changes_with_messages",
             ),
         ]
-        indexes = session_indexes(
-            "chat",
-            {
-                "open": OPEN,
-                "ended": ENDED,
-                "active": Q(status="responding"),
-                "attention": Q(status__in=["awaiting_approval", "awaiting_you"]),
-                "problem": Q(status="failed"),
-            },
-        )
+        indexes = [
+            *session_indexes(
+                "chat",
+                {
+                    "open": OPEN,
+                    "ended": ENDED,
+                    "active": Q(status="responding"),
+                    "attention": Q(status__in=["awaiting_approval", "awaiting_you"]),
+                    "problem": Q(status="failed"),
+                },
+            ),
+            profile_index("chat"),
+        ]

@@ -6,6 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
+from agents.models import profile_index
 from sessions_app.kinds import Origin, SessionModel, open_field, session_indexes
 from workspace.tenancy import TenantQuerySet
 
@@ -131,6 +132,7 @@ class BackgroundTask(SessionModel):
                 condition=Q(source_id__isnull=False),
                 name="task_by_source",
             ),
+            profile_index("task"),
         ]
 
     @property

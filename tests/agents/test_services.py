@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
+from django.utils import timezone
 
 from agents.models import Profile, Skill
 from agents.services import (
@@ -18,11 +21,14 @@ from agents.services import (
     restore_definition,
 )
 from audit.models import AuditEntry
+from bench.plans import explain, statements_of
+from chats.models import Chat
 from sessions_app.kinds import StaleVersion
+from tasks.models import BackgroundTask
 from tests.factories.agents import ProfileFactory, SkillFactory
 from tests.factories.flows import FlowFactory, FlowStepFactory
 from tests.factories.tasks import BackgroundTaskFactory
-from tests.factories.workspace import TenantFactory
+from tests.factories.workspace import MembershipFactory, TenantFactory
 from workspace.actors import SYSTEM
 from workspace.services import set_secret
 
@@ -135,3 +141,38 @@ def test_what_something_refers_to_is_not_deleted():
             delete_definition(row=row, actor=SYSTEM)
         row.refresh_from_db()
         assert actions_on(row) == []
+
+
+@pytest.fixture(scope="module")
+def _unlearned(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """What the planner has learnt outlives the rollback of a test: it looks again after the last one here."""
+    yield
+    with django_db_blocker.unblock():
+        analyze()
+
+
+def analyze() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE chats_chat, tasks_backgroundtask")
+
+
+@pytest.mark.usefixtures("_unlearned")
+def test_deleting_a_profile_looks_its_users_up_by_indexes():
+    """There are many tasks and chats: those of a profile are not counted, those of all others not passed."""
+    owner, now = MembershipFactory(), timezone.now()
+    busy, unused = ProfileFactory(tenant=owner.tenant), ProfileFactory(tenant=owner.tenant)
+    common = {"tenant": owner.tenant, "owner": owner.user, "profile": busy, "title": "x", "changed_at": now}
+    Chat.objects.bulk_create(Chat(**common, last_message_at=now) for _ in range(3_000))
+    BackgroundTask.objects.bulk_create(BackgroundTask(**common) for _ in range(3_000))
+    analyze()
+
+    def refused() -> None:
+        with pytest.raises(ValidationError, match="used by background tasks and chats"):
+            delete_definition(row=busy, actor=SYSTEM)
+
+    for delete in (refused, lambda: delete_definition(row=unused, actor=SYSTEM)):
+        said = statements_of(delete)
+        plans = [explain(sql) for sql in said if "chats_chat" in sql or "tasks_backgroundtask" in sql]
+        assert len(plans) >= 2
+        assert sum(plan.rows_read for plan in plans) <= len(plans)
+    assert {index for plan in plans for index in plan.indexes} == {"chat_by_profile", "task_by_profile"}
