@@ -9,6 +9,8 @@ from agents.prompting.providers import Choice
 __all__ = ["Failure", "explain"]
 
 MAX_DETAIL = 500
+#: How Google says that a key is wrong, in an answer that else says that the request is (400).
+_WRONG_KEY = "API key not valid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,10 @@ def _reason_of(error: BaseException, choice: Choice) -> str:
         known.UnexpectedModelBehavior: "“{name}” answered with something that cannot be read",
         known.AgentRunError: "{place} refused the request",
     }
+    is_of_key = isinstance(error, known.ModelHTTPError) and _WRONG_KEY in str(error)
+    told_by = known.ModelAuthenticationError if is_of_key else type(error)
     reason = next(
-        (text for kind, text in reasons.items() if isinstance(error, kind)), "{place} cannot be asked"
+        (text for kind, text in reasons.items() if issubclass(told_by, kind)), "{place} cannot be asked"
     )
     return reason.format(place=choice.place, name=choice.name, key_name=choice.key_name, where=where)
 

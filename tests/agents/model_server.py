@@ -6,6 +6,7 @@ It is the world outside, so it is made up; everything between it and the code un
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -76,14 +77,14 @@ def serving() -> Iterator[ModelServer]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             told.asked.append(json.loads(body))
-            told.keys.append(self.headers.get("x-api-key") or self.headers.get("Authorization", ""))
+            names = ("x-api-key", "x-goog-api-key", "Authorization")
+            told.keys.append(next((self.headers[name] for name in names if self.headers[name]), ""))
             answer = told.answers.pop(0)
             if isinstance(answer, Refuses):
                 self.refuse(answer)
                 return
-            events = _anthropic if self.path.endswith("/messages") else _openai
             try:
-                self.stream(events(answer, told.asked[-1]["model"]), answer)
+                self.stream(_events(self.path, answer, told.asked[-1]), answer)
             except (BrokenPipeError, ConnectionResetError):
                 told.left.set()
                 self.close_connection = True
@@ -125,6 +126,12 @@ def serving() -> Iterator[ModelServer]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _events(path: str, answer: Says, asked: dict[str, Any]) -> Iterator[bytes]:
+    if google := re.fullmatch(r"/v1beta/models/(.+):streamGenerateContent\?alt=sse", path):
+        return _google(answer, google[1])
+    return (_anthropic if path.endswith("/messages") else _openai)(answer, asked["model"])
 
 
 def _openai(answer: Says, model: str) -> Iterator[bytes]:
@@ -178,3 +185,23 @@ def _anthropic(answer: Says, model: str) -> Iterator[bytes]:
     reason = "tool_use" if answer.calls else "end_turn"
     yield event("message_delta", delta={"stop_reason": reason}, usage={**usage, "output_tokens": 7})
     yield event("message_stop")
+
+
+def _google(answer: Says, model: str) -> Iterator[bytes]:
+    def event(parts: list[dict[str, Any]], **more: Any) -> bytes:
+        candidate = {"index": 0, "content": {"role": "model", "parts": parts}}
+        if "usageMetadata" in more:
+            candidate["finishReason"] = answer.finish or "STOP"
+        told = {"responseId": "r1", "modelVersion": f"{model}-dated", "candidates": [candidate], **more}
+        return b"data: %b\r\n\r\n" % json.dumps(told).encode()
+
+    if answer.thinking:
+        yield event([{"text": answer.thinking, "thought": True}])
+    for word in answer.text.split(" ") if answer.text else []:
+        yield event([{"text": f"{word} "}])
+    for call in answer.calls:
+        # It gives calls no ids, and signs what it has thought before one.
+        made = {"functionCall": {"name": call.name, "args": json.loads(call.json)}}
+        yield event([{**made, "thoughtSignature": "c2lnbmVk"}])
+    usage = {"promptTokenCount": 100, "cachedContentTokenCount": answer.cached, "candidatesTokenCount": 7}
+    yield event([], usageMetadata={**usage, "thoughtsTokenCount": 5, "totalTokenCount": 112})

@@ -13,7 +13,7 @@ from agents.runtimes.model import READER, RUNTIME
 from agents.runtimes.protocol import Limits
 from audit.entries import EntryKind, RunFacts
 from config.environment import BASE_DIR
-from tests.agents.model_server import Call, Says
+from tests.agents.model_server import Call, Refuses, Says
 from tests.agents.work import make_work, perform
 
 
@@ -197,6 +197,48 @@ def test_the_protocol_of_anthropic_is_spoken_too(server, tmp_path: Path, monkeyp
     usage = seen.usages[0]
     assert (usage.input_tokens, usage.cache_read_tokens, usage.cache_write_tokens) == (60, 30, 10)
     assert "cache_control" in str(server.asked[0])  # the growing conversation is paid for once
+
+
+def test_the_protocol_of_google_is_spoken_too(server, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url.removesuffix("/v1"))
+    (tmp_path / "a.txt").write_text("one\ntwo\n")
+    read = [Call("read_file", {"path": "a.txt"}), Call("list_files", {})]
+    server.says(Says("I look.", read, thinking="Where is it?", cached=30), Says("Two lines."))
+    work = make_work(
+        tmp_path,
+        "Count.",
+        model="google:gemini-small",
+        environment={"GEMINI_API_KEY": "of-the-profile"},
+    )
+    seen = perform(RUNTIME, work)
+    assert seen.outcome.error == ""
+    assert seen.outcome.result == {"text": "Two lines."}
+    assert server.keys == ["of-the-profile", "of-the-profile"]
+    assert seen.kinds[2:] == [
+        *("thinking", "message", "tool_call", "tool_call", "tool_result", "tool_result", "message")
+    ]
+    first, second = server.asked
+    assert "Count." in str(first["contents"])
+    declared = [one for tools in first["tools"] for one in tools["functionDeclarations"]]
+    assert {"read_file", "write_file", "run_command"} <= {one["name"] for one in declared}
+    answers = [part["functionResponse"] for part in second["contents"][-1]["parts"]]
+    assert [one["name"] for one in answers] == ["read_file", "list_files"]
+    assert list(answers[0]["response"].values()) == ["one\ntwo\n"]
+    assert "thoughtSignature" in str(second["contents"])  # it refuses calls without what it signed
+    usage = seen.usages[0]
+    assert (usage.input_tokens, usage.cache_read_tokens, usage.model) == (70, 30, "gemini-small-dated")
+
+
+def test_what_google_refuses_says_what_to_do_and_never_the_key(server, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url.removesuffix("/v1"))
+    told = "API key not valid. Please pass a valid API key."
+    body = {"error": {"code": 400, "message": told, "status": "INVALID_ARGUMENT"}}
+    server.says(Refuses(400, body))
+    work = make_work(tmp_path, "Go.", model="google:small", environment={"GOOGLE_API_KEY": "of-the-profile"})
+    error = perform(RUNTIME, work).outcome.error
+    assert error.startswith("google does not accept the key in GOOGLE_API_KEY: set another one")
+    assert told in error
+    assert "of-the-profile" not in error
 
 
 def test_what_asks_no_model_does_not_load_the_library() -> None:
