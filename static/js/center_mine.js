@@ -58,7 +58,8 @@ export async function see(key) {
   looked.set(key, false);
   const wasUnread = unread.delete(key);
   markAll(key);
-  if (wasUnread || !isTold) await post(sessionUrl(key, "seen")).catch(() => {});
+  // Also where the person goes on to another page at once.
+  if (wasUnread || !isTold) await post(sessionUrl(key, "seen"), {}, { keepalive: true }).catch(() => {});
   if (looked.has(key)) looked.set(key, true);
 }
 

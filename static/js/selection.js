@@ -53,12 +53,23 @@ async function ask() {
     // The buttons that are offered are called "action", too: as a property of the form it would be they.
     const response = await fetch(`${form.getAttribute("action")}?${query}`);
     if (asked !== query || response.redirected) return;
-    if (response.ok) $("#bulk-offers").innerHTML = await response.text();
+    if (response.ok) showOffers(await response.text());
     else if (response.status === 400) $("#bulk-offers").textContent = "Too many: 100 at most can be decided at once";
     else $("#bulk-offers").textContent = "What they offer could not be read: load the page again";
   } catch {
     $("#bulk-offers").textContent = "The server could not be reached";
   }
+}
+
+// A button that stays is not replaced: somebody may be pressing it.
+function showOffers(html) {
+  const place = $("#bulk-offers");
+  const fresh = place.cloneNode();
+  fresh.innerHTML = html;
+  const [shown, offered] = [$$("button", place), $$("button", fresh)];
+  const isSame = shown.length && shown.map(({ value }) => value).join() === offered.map(({ value }) => value).join();
+  if (!isSame) place.replaceChildren(...fresh.childNodes);
+  else for (const [number, button] of shown.entries()) button.textContent = offered[number].textContent;
 }
 
 function onClick(event) {

@@ -35,6 +35,7 @@ def test_an_operator_signs_in_and_finds_leafs_through_and_ends_chats(open_page: 
     page.fill("#searchbar", "login 51")
     page.click("#changelist-search input[type=submit]")
     expect(page.locator("#result_list tbody tr")).to_have_count(1)
+    page.wait_for_load_state()  # the box ticks all others once the page's scripts have run
     page.check("#action-toggle")
     page.select_option("select[name=action]", "end")
     page.click("button[name=index]")
@@ -86,6 +87,7 @@ def test_a_row_is_chosen_in_a_popup(open_page: Callable[..., Page]):
     with page.expect_popup() as opened:
         page.click("#lookup_id_initiative")
     popup = opened.value
+    popup.wait_for_load_state()  # a row is chosen once the page's scripts have run
     with popup.expect_event("close"):
         popup.click("#result_list >> text=Payments")
     expect(page.locator("#id_initiative")).to_have_value(str(initiative.pk))

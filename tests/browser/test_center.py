@@ -191,6 +191,7 @@ def test_of_two_people_one_decides_and_the_other_is_told_who_and_when(
     first.locator("#center .peek").get_by_label("Comment").fill("Not the whole of it")
     second.locator("#center .peek").get_by_role("button", name="Skip step").click()
     expect(second.locator(".toast")).to_contain_text("Skipped")
+    expect(card(first, paused)).to_contain_text("Running")
     first.locator("#center .peek .confirm > summary", has_text="Reject").click()
     first.locator("#center .peek .confirm").get_by_role("button", name="Reject").click()
     notice = first.locator("#center .peek [data-notice]")

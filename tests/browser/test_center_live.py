@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, WebSocketRoute, expect
+from playwright.sync_api import Locator, Page, Route, WebSocketRoute, expect
 
 from chats import services as chats
 from chats.models import Chat
@@ -15,14 +15,15 @@ from config.demo.stage import SLUG
 from flows import services
 from flows.models import FlowRun, RunStatus
 from sessions_app.claims import claim
-from tests.browser.visits import Visits
+from tests.browser.visits import Visits, say_online
 from tests.config.processes import eventually
 from tests.factories.chats import ChatFactory
 from tests.factories.flows import FlowFactory
 from tests.factories.workspace import MembershipFactory
 from workspace.actors import Actor
-from workspace.models import Tenant, User
+from workspace.models import Membership, Tenant, User
 from workspace.placement import Placement
+from workspace.seeing import versions_seen
 
 pytestmark = pytest.mark.browser
 
@@ -84,8 +85,9 @@ class Line:
             socket.close()
         self.sockets.clear()
 
-    def mend(self) -> None:
+    def mend(self, page: Page) -> None:
         self.is_cut = False
+        say_online(page)
 
 
 def leave(page: Page) -> None:
@@ -155,9 +157,9 @@ def test_what_was_missed_under_an_open_peek_is_shown_when_it_closes(
     card(page, chat).locator(".row-peek").click()
     expect(page.locator("#center .peek")).to_be_visible()
     line.cut()
-    expect(state).to_have_text("Reconnecting")
+    expect(state).to_have_text(re.compile("Reconnecting|Offline since"))
     pause(run)
-    line.mend()
+    line.mend(page)
     expect(state).to_have_text("Live")
     expect(page.locator("#center .peek")).to_be_visible()
     page.keyboard.press("Escape")
@@ -221,7 +223,7 @@ def test_the_panel_says_since_when_it_is_offline_and_then_shows_what_it_missed(
     expect(state).to_have_text(re.compile(r"Offline since \d+:\d\d"))
     pause(run)
     expect(card(page, run, "active")).to_have_count(1)
-    line.mend()
+    line.mend(page)
     expect(state).to_have_text("Live")
     expect(card(page, run, "needs")).to_have_count(1)
 
@@ -230,7 +232,8 @@ def test_what_i_looked_at_is_seen_and_the_rest_is_walked_through(page: Page, dem
     chat = ChatFactory(tenant=demo, owner=owner)
     chats.end_chat(tenant_id=demo.pk, chat_id=chat.pk, actor=WORKER)
     expect(card(page, chat, "recent")).to_have_attribute("data-unread", "")
-    card(page, chat).locator(".row-peek").click()
+    with page.expect_response(lambda answer: answer.url.endswith(f"{chat.pk}/seen/")):
+        card(page, chat).locator(".row-peek").click()
     expect(page.locator("#center .peek")).to_be_visible()
     expect(card(page, chat)).not_to_have_attribute("data-unread", "")
     other = ChatFactory(tenant=demo, owner=owner)
@@ -241,6 +244,20 @@ def test_what_i_looked_at_is_seen_and_the_rest_is_walked_through(page: Page, dem
     page.get_by_role("button", name="Mark all as read").click()
     expect(page.locator("#center .away")).to_have_count(0)
     expect(page.locator(".row[data-unread]")).to_have_count(0)
+
+
+def test_what_i_looked_at_is_seen_though_i_leave_at_once(page: Page, demo: Tenant, owner: User):
+    chat = ChatFactory(tenant=demo, owner=owner)
+    chats.end_chat(tenant_id=demo.pk, chat_id=chat.pk, actor=WORKER)
+    expect(card(page, chat, "recent")).to_have_attribute("data-unread", "")
+    held: list[Route] = []
+    page.route("**/seen/", lambda route: held.append(route))
+    card(page, chat).locator(".row-peek").click()
+    eventually(lambda: page.evaluate("1") and held)
+    page.goto(f"/w/{SLUG}/initiatives/")
+    held[0].continue_()
+    membership = Membership.objects.get(tenant=demo, user=owner)
+    eventually(lambda: page.evaluate("1") and versions_seen(membership, [chat.pk]))
 
 
 def test_n_says_so_where_nothing_is_left_to_walk_through(visits: Visits, demo: Tenant):

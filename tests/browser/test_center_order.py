@@ -55,7 +55,7 @@ class Gate:
         server = socket.connect_to_server()
 
         def tell(message: str | bytes) -> None:
-            if self.holds_frames:
+            if self.holds_frames and '"ops"' in str(message):
                 self.frames.append(lambda: socket.send(message))
             else:
                 socket.send(message)
@@ -275,7 +275,7 @@ def test_a_question_that_fails_is_asked_again(page: Page, visits: Visits, run: F
         else:
             route.fallback()
 
-    page.route(PANEL, fail_once)
+    page.route(re.compile(r"/command-center/(\?.*)?$"), fail_once)
     page.locator("#center-button").click()
     expect(page.locator(".toast")).to_contain_text("The Command Center could not be read")
     stands_once(page, run, "active")

@@ -176,8 +176,11 @@ def test_the_list_is_used_by_keys_alone(page: Page):
     expect(page.locator("#search")).to_be_focused()
     page.keyboard.type("jk?")
     expect(page.locator("#search")).to_have_value("jk?")
+    problem = page.locator("#filter-problems .notice")
+    expect(problem).to_have_count(1)
     page.locator("#search").fill("")
     page.locator("#search").blur()
+    expect(problem).to_have_count(0)  # the list has been read: none takes the place of what has the focus
     page.keyboard.press("j")
     expect(titles.nth(0)).to_be_focused()
     page.keyboard.press("j")
@@ -213,6 +216,7 @@ def test_an_initiative_lists_its_own_sessions_with_all_filters(visits: Visits, o
     page = visits.open(f"/w/{SLUG}/initiatives/", owner)
     page.locator(".group-row .row-title").first.click()
     expect(rows(page)).not_to_have_count(0)
+    page.wait_for_load_state()  # a choice is heard once the page's scripts have run
     expect(page.locator("#lens [data-chip=initiative]:visible")).to_have_count(0)
     choose(page, "kind", "Tasks")
     expect(page).to_have_url(re.compile(r"/initiatives/[0-9a-f-]+/\?kind=background_task$"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, Route, WebSocket, expect
+from playwright.sync_api import Route, WebSocket, expect
 
 from chats.models import Chat
-from tests.browser.test_live import act, member, open_list, people, row, web
+from tests.browser.test_live import act, member, open_list, people, row, web, with_clock
 from tests.browser.visits import Visits
+from tests.config.processes import eventually
 from tests.factories.chats import ChatFactory
 from tests.factories.workspace import MembershipFactory
 from workspace.models import Membership
@@ -22,14 +23,6 @@ HIDDEN = """hidden => {
     Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
     document.dispatchEvent(new Event('visibilitychange'));
 }"""
-
-
-def with_clock(page: Page) -> Page:
-    """The same page, loaded anew with timers that the test can let run out."""
-    page.clock.install()
-    page.reload()
-    expect(page.locator("#live")).to_have_text("Live")
-    return page
 
 
 def test_a_tab_that_nobody_looks_at_lets_its_socket_go_and_catches_up_when_it_is_shown(
@@ -45,8 +38,9 @@ def test_a_tab_that_nobody_looks_at_lets_its_socket_go_and_catches_up_when_it_is
     expect(page.locator("#live")).to_have_text(re.compile("Reconnecting|Offline since"))
     page.clock.fast_forward("01:01")
     act(working, "ask_question", reason="Which branch?")
-    page.wait_for_timeout(1_500)  # longer than it waits before it tries again
-    assert [socket.is_closed() for socket in sockets] == [True]
+    page.clock.run_for(20_000)  # longer than it waits before it tries again
+    eventually(lambda: page.evaluate("1") and all(socket.is_closed() for socket in sockets))
+    assert len(sockets) == 1
     expect(row(page, working)).to_have_attribute("data-tone", "active")
     page.evaluate(HIDDEN, False)
     expect(row(page, working)).to_have_attribute("data-tone", "attention")

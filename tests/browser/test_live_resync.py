@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from chats.models import Chat
 from tests.browser.test_live import act, member, people, row, web
-from tests.browser.visits import WIDE, Visits
+from tests.browser.visits import WIDE, Visits, install_clock
 from tests.config.processes import eventually
 from tests.factories.chats import ChatFactory
 from workspace.models import Membership
@@ -50,7 +50,7 @@ def open_page(people: Visits, member: Membership, leak: Leak, *, has_clock: bool
     page = people.enter(member.user, viewport=WIDE)
     page.route_web_socket(re.compile("/sessions/live/"), leak.serve)
     if has_clock:
-        page.clock.install()
+        install_clock(page)
     page.goto(address(member))
     expect(page.locator("#live")).to_have_text("Live")
     return page

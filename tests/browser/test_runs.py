@@ -78,6 +78,7 @@ def test_what_is_approved_in_the_command_center_is_done_and_seen_to_finish(peopl
     peek = page.locator("#center .peek")
     expect(peek).to_contain_text("+one")
     peek.get_by_role("button", name="Approve", exact=True).click()
+    page.mouse.move(5, 5)  # no card moves from under the pointer
     done = page.locator(f"[data-section=recent] [data-session='flow_run:{run.pk}']")
     expect(done.locator(".status")).to_contain_text("Completed")
     done.locator(".row-title").click()

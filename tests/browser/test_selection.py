@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from audit.models import DecisionReceipt
 from config.demo.stage import SLUG
 from flows import services
 from flows.models import FlowRun, RunStatus
 from tests.browser.visits import PHONE, Visits, overflow, violations
+from tests.config.processes import eventually
 from tests.factories.flows import FlowFactory
 from workspace.actors import Actor
 from workspace.models import Tenant, User
@@ -98,6 +99,27 @@ def test_keys_and_ranges_select(page: Page, runs: list[FlowRun]):
     assert ticked(page).count() == page.locator("#results .row").count() > 3
     page.keyboard.press("Escape")
     expect(ticked(page)).to_have_count(0)
+
+
+def test_a_button_is_not_taken_from_under_a_finger_when_what_is_offered_is_read_again(
+    page: Page, runs: list[FlowRun]
+):
+    row(page, runs[0]).hover()
+    box(page, runs[0]).check()
+    approve = page.locator("#bulk-offers").get_by_role("button", name="Approve")
+    expect(approve).to_be_visible()
+    held: list[Route] = []
+    page.route(re.compile("part=bar"), lambda route: held.append(route))
+    row(page, runs[1]).hover()
+    box(page, runs[1]).check()
+    eventually(lambda: page.evaluate("1") and held)
+    approve.hover()
+    page.mouse.down()
+    answer = held[0].fetch()
+    held[0].fulfill(response=answer, body=answer.text().replace("Approve", "Approve both"))
+    expect(approve).to_have_text("Approve both…")
+    page.mouse.up()
+    expect(page.get_by_role("heading", level=1)).to_have_text("2 selected")
 
 
 def test_several_are_approved_by_one_decision_with_one_comment(page: Page, runs: list[FlowRun]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from axe_playwright_python.base import AXE_SCRIPT
@@ -59,6 +60,17 @@ class Visits:
     def close(self) -> None:
         for context in self.contexts:
             context.close()
+
+
+def say_online(page: Page) -> None:
+    """What a browser says once its network is back: the page connects at once, not after its pause."""
+    page.evaluate("() => { dispatchEvent(new Event('online')); }")
+
+
+def install_clock(page: Page) -> None:
+    """Let the timers of what is loaded next run when the test says so, however slow the machine is."""
+    page.clock.install()
+    page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
 
 
 def violations(page: Page, *rules: str, within: str | None = None) -> list[str]:
