@@ -210,8 +210,9 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {
-    # A time that is due does not wait until a worker has done with a run.
+    # What is due does not wait until a worker has done with a run.
     "flows.jobs.start_due_triggers": {"queue": "default"},
+    "chats.jobs.expire_quiet_chats": {"queue": "default"},
     "flows.jobs.*": {"queue": "runs"},
     "tasks.jobs.*": {"queue": "runs"},
     "chats.jobs.*": {"queue": "runs"},

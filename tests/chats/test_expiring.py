@@ -11,6 +11,7 @@ from chats.expiring import announce_quiet_chats, end_overdue_chats
 from chats.jobs import LOOK_BACK, expire_quiet_chats, expire_quiet_chats_at
 from chats.models import Chat, ChatStatus
 from chats.services import resume_chat
+from config.celery import app
 from sessions_app.filters import Filters
 from sessions_app.kinds import Moment
 from sessions_app.queries import page
@@ -109,3 +110,10 @@ def test_one_run_of_the_job_does_both(django_capture_on_commit_callbacks):
         expire_quiet_chats_at(NOW)
     assert {key for _, key in read_announcements(tenant)} == {str(quiet.pk), str(overdue.pk)}
     expire_quiet_chats()
+
+
+def test_what_the_clock_does_waits_behind_no_run():
+    router = app.amqp.router
+    for due in ("chats.jobs.expire_quiet_chats", "flows.jobs.start_due_triggers"):
+        assert router.route({}, due)["queue"].name == "default"
+    assert router.route({}, "flows.jobs.advance")["queue"].name == "runs"
