@@ -11,6 +11,13 @@ from workspace.models import Membership
 
 
 @pytest.fixture
+def quiet_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub that says what it hears and looks only when it is told to, however long the test takes."""
+    monkeypatch.setattr("sessions_app.hub.LOOK_SECONDS", 3_600)
+    monkeypatch.setattr("sessions_app.hub.ACCESS_SECONDS", 3_600)
+
+
+@pytest.fixture
 def member(transactional_db: None) -> Iterator[Membership]:
     """Somebody with a workspace; rows are committed, as the web part reads them from threads of its own."""
     yield MembershipFactory()

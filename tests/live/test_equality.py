@@ -13,7 +13,7 @@ from chats.services import rename_chat
 from sessions_app.live import stream_name, valkey
 from tests.factories.chats import ChatFactory
 from tests.live.changes import Story
-from tests.live.sockets import Model, follow, open_socket, sign_in
+from tests.live.sockets import PATIENCE_SECONDS, Model, follow, open_socket, sign_in
 from workspace.actors import SYSTEM
 from workspace.models import Membership
 
@@ -72,6 +72,7 @@ async def test_a_page_whose_rev_the_stream_does_not_hold_any_more_reads_everythi
         assert answer.json() == {"op": "resync"}, rev
 
 
+@pytest.mark.usefixtures("quiet_hub")
 async def test_a_lost_connection_to_valkey_pauses_and_then_resyncs_every_page(member: Membership):
     client = await in_thread(sign_in)(member.user)
     story = await in_thread(Story)(member)
@@ -112,15 +113,17 @@ async def test_many_changes_at_once_come_in_few_frames_and_each_row_once(member:
         assert len(frames) < 10
 
 
+@pytest.mark.usefixtures("quiet_hub")
 async def test_two_pages_are_sent_the_very_same_text(member: Membership):
     client = await in_thread(sign_in)(member.user)
     story = await in_thread(Story)(member)
     async with open_socket(client, member.tenant) as one, open_socket(client, member.tenant) as other:
         await in_thread(story.finish)()
-        texts = [await socket.communicator.receive_from(timeout=5) for socket in (one, other)]
+        texts = [await socket.communicator.receive_from(timeout=PATIENCE_SECONDS) for socket in (one, other)]
         assert texts[0] == texts[1]
 
 
+@pytest.mark.usefixtures("quiet_hub")
 async def test_changes_of_another_workspace_are_not_heard(member: Membership):
     client = await in_thread(sign_in)(member.user)
     other = await in_thread(ChatFactory)()

@@ -25,6 +25,8 @@ from workspace.actors import SYSTEM
 from workspace.models import Initiative, Membership, Plan, Tenant, User
 from workspace.records import change_record
 
+pytestmark = pytest.mark.usefixtures("quiet_hub")
+
 type Change = Callable[[Membership], object]
 
 
@@ -144,22 +146,31 @@ async def test_a_change_that_nobody_announced_is_found(member: Membership, chang
         await end_fresh(here, away, socket, by_resync=change in RENAMES)
 
 
-def quiet_soon(member: Membership) -> None:
-    live_chat(member, status=ChatStatus.IDLE, last_message_at=minutes_ago(30) + timedelta(seconds=1.5))
+def quiet_at(member: Membership, at: datetime) -> None:
+    live_chat(member, status=ChatStatus.IDLE, last_message_at=at - timedelta(minutes=30))
 
 
-def silent_soon(member: Membership) -> None:
-    live_chat(member, lease_holder="worker 1", lease_expires_at=timezone.now() + timedelta(seconds=1.5))
+def silent_at(member: Membership, at: datetime) -> None:
+    live_chat(member, lease_holder="worker 1", lease_expires_at=at)
 
 
-CLOCKS: dict[str, Change] = {"a chat goes quiet": quiet_soon, "a worker is not heard of": silent_soon}
+CLOCKS: dict[str, Callable[[Membership, datetime], None]] = {
+    "a chat goes quiet": quiet_at,
+    "a worker is not heard of": silent_at,
+}
 
 
 @pytest.mark.parametrize("clock", CLOCKS)
 async def test_what_the_clock_alone_has_done_is_found(member: Membership, clock: str):
-    await in_thread(CLOCKS[clock])(member)
+    began = timezone.now()
+    here, _ = await two_pages(member)
+    async with open_socket(here.client, member.tenant):
+        took = timezone.now() - began
+    soon = timezone.now() + 3 * took + timedelta(seconds=1)  # the pages have to be read before that
+    await in_thread(CLOCKS[clock])(member, soon)
     here, away = await two_pages(member)
     async with open_socket(here.client, member.tenant) as socket:
+        assert timezone.now() < soon
         while await here.is_fresh():
             await asyncio.sleep(0.1)
         await end_fresh(here, away, socket)
