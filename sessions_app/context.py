@@ -25,6 +25,7 @@ class CenterButton:
     sessions_url: str
     user_id: uuid.UUID
     can_run: bool
+    can_manage: bool
     needs: tuple[str, ...]
 
     @property
@@ -53,5 +54,6 @@ def _build(seat: Seat) -> CenterButton:
         sessions_url=reverse("sessions_app:session-list", args=[seat.tenant.slug]),
         user_id=seat.user.pk,
         can_run=seat.can_run,
+        can_manage=seat.can_manage,
         needs=tuple(f"{kind}:{session_id}" for kind, session_id in needs_of(seat)),
     )

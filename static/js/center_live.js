@@ -3,7 +3,7 @@
 // again on top of it.
 import { $, announce, toast } from "./dom.js";
 import { body, isShown, keepHeights, leftOut, place, show } from "./center_cards.js";
-import { beforeAsking, forget, markAll, me, see, setClaim, setNeeding, setUnread, takeMine } from "./center_mine.js";
+import { beforeAsking, forget, markAll, me, needsMe, see, setClaim, setNeeding, setUnread, takeMine } from "./center_mine.js";
 import { parse } from "./morph.js";
 import { notify } from "./notices.js";
 import { peeked, rowOf } from "./peek.js";
@@ -19,7 +19,6 @@ const SCOPE = "center-scope";
 
 const button = $("#center-button");
 const panel = $("#center");
-const canRun = button?.dataset.canRun === "true";
 const versions = new Map(); // key -> the version that was told of last
 const acted = new Map(); // key -> when this browser's person acted on it
 const meanwhile = new Map(); // key -> what a frame told of it while an answer was on its way
@@ -123,12 +122,6 @@ function apply({ id, row, facets, isUnread }) {
   else if (isUnread) setUnread(id);
   if (isShown()) place(id, row?.cloneNode(true), row && sectionOf(row, facets));
   markAll(id);
-}
-
-function needsMe(row) {
-  if (!canRun || row.dataset.tone !== "attention") return false;
-  const awaits = (row.dataset.awaits ?? "").split(" ");
-  return awaits.includes(me) || awaits.includes("members");
 }
 
 function sectionOf(row, facets) {

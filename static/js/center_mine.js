@@ -13,8 +13,16 @@ let isTold = false; // the server has said what is unread
 let needing = new Set((button?.dataset.needs ?? "").split(" ").filter(Boolean));
 
 export const me = button?.dataset.me;
+const canRun = button?.dataset.canRun === "true";
+const canManage = button?.dataset.canManage === "true";
 export const isNew = (key) => needing.has(key) || unread.has(key);
 export const hasNews = () => needing.size + unread.size > 0;
+
+export function needsMe(row) {
+  if (!canRun || row.dataset.tone !== "attention") return false;
+  const awaits = (row.dataset.awaits ?? "").split(" ");
+  return awaits.includes(me) || awaits.includes("members");
+}
 
 // ---- What the server says of all of it
 export function beforeAsking() {
@@ -88,6 +96,8 @@ function endClaim(key) {
 function mark(row) {
   const key = row.dataset.session;
   row.toggleAttribute("data-unread", unread.has(key));
+  // Nobody is offered what the server would refuse them.
+  $(".row-action > a", row)?.toggleAttribute("hidden", !needsMe(row) && !(canRun && canManage));
   const claim = claims.get(key);
   const text = claim && `being answered by ${claim.name}`;
   const note = $(".row-claim", row);

@@ -191,7 +191,13 @@ function stopClaim() {
   claiming = null;
 }
 
-// ---- What became of an action: done closes the peek, refused stands in it.
+// ---- What became of an action: done closes the peek, refused stands in it. Whoever works by keys is at the row then.
+let isByKeys = false;
+
+function beforeAction({ detail: { requestConfig, target } }) {
+  if (requestConfig.verb === "post") isByKeys = Boolean($(":focus-visible", target.closest(".peek-slot") ?? undefined));
+}
+
 function afterAction({ detail }) {
   const { requestConfig, target, xhr } = detail;
   const slot = target.closest(".peek-slot");
@@ -201,8 +207,10 @@ function afterAction({ detail }) {
   const notice = $("[data-notice]", slot);
   const text = notice?.textContent.trim() ?? "";
   if (xhr.status === 200) {
+    const row = rowOf(slot);
     toast(text, "success");
     closePeek();
+    if (isByKeys) $(".row-title", row)?.focus({ preventScroll: true });
   } else if (xhr.status === 409) {
     announce(text);
     notice?.scrollIntoView({ block: "nearest" });
@@ -230,6 +238,7 @@ const explainSoon = paced(async () => {
   for (const target of $$("details.evidence[open]")) await explain({ target });
 }, PAUSE_MS);
 
+document.addEventListener("htmx:beforeRequest", beforeAction);
 document.addEventListener("htmx:afterRequest", afterAction);
 document.addEventListener("htmx:beforeSwap", beforeSwap);
 document.addEventListener("htmx:afterSwap", afterSwap);

@@ -21,7 +21,7 @@ from tests.factories.chats import ChatFactory
 from tests.factories.flows import FlowFactory
 from tests.factories.workspace import MembershipFactory
 from workspace.actors import Actor
-from workspace.models import Membership, Tenant, User
+from workspace.models import Membership, Role, Tenant, User
 from workspace.placement import Placement
 from workspace.seeing import versions_seen
 
@@ -118,6 +118,24 @@ def test_a_card_moves_to_needs_you_and_on_when_somebody_else_decides(
     )
     expect(card(page, run, "recent")).to_have_count(1)
     expect(count(page)).to_have_text(str(before))
+
+
+def test_a_row_offers_its_answer_to_those_who_may_give_it(
+    visits: Visits, demo: Tenant, owner: User, colleague: User, run: FlowRun
+):
+    viewer = Membership.objects.for_tenant(demo.pk).filter(role=Role.VIEWER).earliest("pk").user
+    others = FlowRun.objects.for_tenant(demo.pk).filter(status=RunStatus.BLOCKED, owner=owner).earliest("pk")
+    flow_runs = f"/w/{SLUG}/sessions/?kind=flow_run"
+    pages = [visits.open(flow_runs, user) for user in (owner, colleague, viewer)]
+    pause(run)
+
+    def offers(page: Page, session: FlowRun) -> bool:
+        place = page.locator(f"#results .row[data-session$='{session.pk}']")
+        expect(place).to_have_attribute("data-tone", "attention")
+        return place.locator(".row-action > a").is_visible()
+
+    eventually(lambda: [offers(page, run) for page in pages] == [True, True, False])
+    eventually(lambda: [offers(page, others) for page in pages] == [True, False, False])
 
 
 def test_only_the_rows_of_the_list_are_selected(visits: Visits, owner: User, run: FlowRun):

@@ -185,6 +185,18 @@ def test_a_peek_with_news_is_fine_on_a_phone(visits: Visits, owner: User, runs: 
     assert overflow(page) == 0
 
 
+def test_who_acts_by_keys_goes_on_from_the_row(visits: Visits, owner: User, runs: list[FlowRun]):
+    pause(runs[0])
+    page = watch(visits, owner, LIST)
+    title = page.locator(f"main .row[data-session$='{runs[0].pk}'] .row-title")
+    title.focus()
+    page.keyboard.press("a")
+    expect(page.locator("main .peek").get_by_role("button", name="Approve", exact=True)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".toast")).to_have_text("Approved: the run goes on.")
+    expect(title).to_be_focused()
+
+
 def test_it_stays_open_with_what_is_typed_when_the_order_of_the_list_is_refreshed(
     visits: Visits, owner: User, demo: Tenant, runs: list[FlowRun]
 ):
