@@ -124,8 +124,11 @@ class Command:
             self._signal(signal.SIGKILL)
             # While nobody has waited for it, no other group can have its number.
             os.waitid(os.P_PID, self.group, os.WEXITED | os.WNOWAIT)
-            kill_marked(self._mark)
-            orphanage.end(self.group, reaper.processes())
+            own = reaper.processes()
+            # A look at every process of the machine is worth it only where there is something to find.
+            if not orphanage.is_alone(self.group, own):
+                kill_marked(self._mark)
+            orphanage.end(self.group, own)
             reaper.forget(self.group)
             self._is_closed = True
             self._output.close()

@@ -9,13 +9,13 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Collection, Iterator
-from pathlib import Path
 
 __all__ = ["Orphanage", "orphanage"]
 
 _PR_SET_CHILD_SUBREAPER = 36
 #: Something that begins itself anew is ended this often before it is given up.
 _ROUNDS = 1_000
+_THREADS = "/proc/self/task"
 
 
 class Orphanage:
@@ -30,6 +30,7 @@ class Orphanage:
         self._lock = threading.Lock()
         self._leaders: set[int] = set()
         self._before: frozenset[int] = frozenset()
+        self._is_open = False
 
     def start(self, command: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
         """Start a command, which has to begin a session."""
@@ -37,7 +38,7 @@ class Orphanage:
             is_first = not self._leaders
             if is_first:
                 self._before = frozenset(_children())
-                _take_in(is_on=True)
+                self._is_open = _take_in(is_on=True)
             try:
                 process = command()
             except BaseException:
@@ -46,6 +47,16 @@ class Orphanage:
                 raise
             self._leaders.add(process.pid)
         return process
+
+    def is_alone(self, leader: int, own: Collection[int] = ()) -> bool:
+        """Whether a command that is over has left nothing behind. Nobody has waited for it; `own`: see `end`.
+
+        Whatever it left is our child by now or comes from one that is. False where that cannot be seen.
+        """
+        with self._lock:
+            found = frozenset(_children())
+            known = self._before | self._leaders | {*own}
+        return self._is_open and leader in found and found <= known
 
     def end(self, leader: int, own: Collection[int] = ()) -> None:
         """A command is over and nobody has waited for it; `own` are our children in sessions of their own."""
@@ -72,17 +83,18 @@ class Orphanage:
             return False
 
 
-def _take_in(*, is_on: bool) -> None:
-    """Whether orphans among the descendants of this process become its children."""
+def _take_in(*, is_on: bool) -> bool:
+    """Have orphans among the descendants of this process become its children, or not; whether it was done."""
     with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(is_on), 0, 0, 0)
+        return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(is_on), 0, 0, 0) == 0)
+    return False
 
 
 def _children() -> Iterator[int]:
     """The children of all threads of this process, those that nobody has waited for included."""
-    for path in Path("/proc/self/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            yield from map(int, path.read_text().split())
+    for thread in os.listdir(_THREADS) if os.path.isdir(_THREADS) else ():
+        with contextlib.suppress(OSError), open(f"{_THREADS}/{thread}/children", "rb", buffering=0) as file:
+            yield from map(int, file.readall().split())
 
 
 orphanage = Orphanage()

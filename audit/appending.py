@@ -103,7 +103,7 @@ def redact_value(*, tenant_id: uuid.UUID, value: Any, redactor: Redactor | None 
     return clean
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def append_entries(
     *,
     tenant_id: uuid.UUID,
@@ -123,9 +123,9 @@ def append_entries(
     An entry is known by its `native_id`, a raw record by its keyed digest, a message's tokens by message id:
     handing in the same again adds nothing and writes nothing. Facts that are not the latest only fill what is
     empty, and so do `first_facts`, those of the session's beginning. The transcript's row is locked until the
-    transaction ends, so two writers take turns. Memory: one batch of 500 entries, and the names of the
-    records that entries came from. The caller updates and announces its own row. `redactor` is the tenant's,
-    where the caller has one for all its texts.
+    transaction ends, so two writers take turns; where this fails, all of the transaction has failed. Memory:
+    one batch of 500 entries, and the names of the records that entries came from. The caller updates and
+    announces its own row. `redactor` is the tenant's, where the caller has one for all its texts.
     """
     transcript = _lock_transcript(tenant_id, session)
     before = _columns_of(transcript)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from agents import orphans
+from agents.commands import Command
+from agents.reaping import reaper
 from agents.runtimes import Limits, Stop, StopReason, get_runtime
 from tests.agents.test_ending_commands import expect, family, is_there
 from tests.agents.work import make_work, perform, watch, watch_until
@@ -97,3 +100,32 @@ def test_those_of_commands_side_by_side_end_with_the_last_one(folder, tmp_path):
     assert all(map(is_there, family(other)))
     performance.close()
     expect(lambda: not any(map(is_there, [*family(other), *family(folder)])))
+
+
+def is_alone_after(body: str, folder: Path) -> bool:
+    """Whether a command that has ended is said to have left nothing behind."""
+    command = Command(["/bin/bash", "-c", body], folder=folder, environment={"PATH": os.environ["PATH"]})
+    with command:
+        while not command.has_ended():
+            command.read(1)
+        command.drain()
+        return orphans.orphanage.is_alone(command.group, reaper.processes())
+
+
+@pytest.mark.parametrize(
+    ("body", "is_alone"),
+    [
+        ("echo done | cat", True),
+        ("sleep 100 > /dev/null 2>&1 &", False),
+        ("setsid sleep 100 > /dev/null 2>&1 &", False),
+        ("setsid bash -c 'setsid sleep 100 & exit' > /dev/null 2>&1; true", False),
+    ],
+    ids=["nothing", "in its group", "in a session", "by forking twice"],
+)
+def test_what_a_command_has_left_behind_is_seen(folder, body, is_alone):
+    assert is_alone_after(body, folder) is is_alone
+
+
+def test_where_children_cannot_be_seen_a_command_may_have_left_anything(folder, monkeypatch):
+    monkeypatch.setattr(orphans, "_THREADS", str(folder / "nowhere"))
+    assert is_alone_after("true", folder) is False
