@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import Error, InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from agents.folders import is_itself
@@ -123,6 +123,21 @@ def _interrupt(claim: Claim, error: Exception) -> None:
 
 
 @dataclass(slots=True)
+class _Begun:
+    """An attempt at work: its rows as they were when it began, and what it is performed with."""
+
+    run: FlowRun
+    step: StepRun
+    steps: list[StepRun]
+    assignment: Assignment
+
+
+def _newest(run: FlowRun, steps: Iterable[StepRun]) -> StepRun:
+    """The newest attempt of the step that the run stands at."""
+    return max((s for s in steps if s.position == run.step_position), key=lambda s: s.attempt)
+
+
+@dataclass(slots=True)
 class _Worker:
     """One claim at work. `folder` is the run's, once it was opened; `blocks` holds the redactor open."""
 
@@ -149,7 +164,7 @@ class _Worker:
         steps = list(StepRun.objects.for_tenant(run.tenant_id).filter(run=run))
         if run.fence != self.claim.fence:
             raise LeaseLost(f"run {run.pk} was taken over")
-        step = max((s for s in steps if s.position == run.step_position), key=lambda s: s.attempt)
+        step = _newest(run, steps)
         match decide(run, steps, timezone.now(), approval=self._read_approval(run, step)):
             case Start(arguments):
                 self._start(run, step, steps, arguments)
@@ -210,30 +225,43 @@ class _Worker:
             folder, was_lost = self._open_folder(run, steps)
             if was_lost:
                 return  # what was approved may be gone with it: decide again
-            assignment = make_assignment(
-                run,
-                step,
-                arguments=step.parameters if arguments is None else arguments,
-                folder=folder,
-                redactor=self.know_secrets(),
-                find_runtime=self.find_runtime,
-            )
+            assigned = step.parameters if arguments is None else arguments
+            begun = self._assign(run, step, steps, assigned, folder, self.know_secrets())
         except Missing as missing:
             services.block_run(**self._as_engine(), reason=str(missing))
             return
         if arguments is None:
             services.take_up_step(**self._as_worker())
         else:
-            step = services.start_step(**self._as_engine(), arguments=arguments)
+            begun.step = services.start_step(**self._as_engine(), arguments=arguments)
+        following: _Begun | None = begun
+        while following is not None:
+            following = self._see_through(following)
+
+    def _assign(
+        self,
+        run: FlowRun,
+        step: StepRun,
+        steps: list[StepRun],
+        arguments: Mapping[str, JSON],
+        folder: Path,
+        redactor: Redactor,
+    ) -> _Begun:
+        """All that an attempt is begun with. Raises `Missing`."""
+        assignment = make_assignment(
+            run, step, arguments=arguments, folder=folder, redactor=redactor, find_runtime=self.find_runtime
+        )
+        return _Begun(run, step, steps, assignment)
+
+    def _see_through(self, begun: _Begun) -> _Begun | None:
+        """Do what is at work to its end; the step that has begun with that, if one has."""
         try:
-            limits = find_limits(run, step, steps)
+            limits = find_limits(begun.run, begun.step, begun.steps)
         except LimitPassed as passed:
             services.fail_step(**self._as_engine(), error=str(passed))
-            return
-        outcome = self._perform(
-            replace(assignment, work=replace(assignment.work, arguments=step.parameters, limits=limits))
-        )
-        self._end(run, step, steps, outcome)
+            return None
+        work = replace(begun.assignment.work, arguments=begun.step.parameters, limits=limits)
+        return self._end(begun, self._perform(replace(begun.assignment, work=work)))
 
     def _open_folder(self, run: FlowRun, steps: list[StepRun]) -> tuple[Path, bool]:
         """The run's folder, and whether it was lost, which the transcript says then. Raises `Missing`."""
@@ -269,8 +297,9 @@ class _Worker:
             delivery = replace(delivery, entries=entries, usages=usages, records=records)
             services.add_entries(**self._as_worker(), delivery=delivery)
 
-    def _end(self, run: FlowRun, step: StepRun, steps: list[StepRun], outcome: Outcome) -> None:
+    def _end(self, begun: _Begun, outcome: Outcome) -> _Begun | None:
         """Write down how an attempt ended. Work that was stopped did not fail; it was cut off."""
+        run, step = begun.run, begun.step
         self.know_secrets()
         if self.stop.reason in {StopReason.CANCELLED, StopReason.LEASE_LOST}:
             raise LeaseLost(f"run {run.pk}: {self.stop.reason}")
@@ -278,14 +307,45 @@ class _Worker:
         if outcome.is_ok and (problem := self._keep_artifacts(step, design)):
             outcome = replace(outcome, error=problem)
         if outcome.is_ok:
-            services.finish_step(**self._as_engine(), result=outcome.result, last=outcome.last)
-            return
+            return self._finish(outcome)
         self._store(outcome.last)
         if self.stop.is_set():
             error = f"The worker of step {step.position} “{step.name}” was stopped in the middle of it."
             services.retry_step(**self._as_engine(), error=error, was_cut_off=True, was_handed_back=True)
         else:
-            self._fail(step, steps, design, outcome.error)
+            self._fail(step, begun.steps, design, outcome.error)
+        return None
+
+    def _finish(self, outcome: Outcome) -> _Begun | None:
+        """The attempt is done, and the next step begins with it where nothing speaks against that."""
+        redactor = self.know_secrets()
+        begun: _Begun | None = None
+
+        def look_ahead(run: FlowRun, steps: Sequence[StepRun]) -> Mapping[str, JSON] | None:
+            nonlocal begun
+            begun = self._look_ahead(run, list(steps), redactor)
+            return None if begun is None else begun.assignment.work.arguments
+
+        services.finish_step(
+            **self._as_engine(), result=outcome.result, last=outcome.last, look_ahead=look_ahead
+        )
+        return begun
+
+    def _look_ahead(self, run: FlowRun, steps: list[StepRun], redactor: Redactor) -> _Begun | None:
+        """The next step, if it can begin at once; anything else is decided when this has been stored."""
+        step = _newest(run, steps)
+        if self.stop.is_set() or step.attempt > 1 or self.folder is None or not is_itself(self.folder):
+            return None
+        try:
+            decision = decide(run, steps, timezone.now())
+            if isinstance(decision, Start):
+                return self._assign(run, step, steps, decision.arguments, self.folder, redactor)
+        except Error:
+            raise
+        except Exception:
+            # It is met again by whoever begins with that step; what has been done by now is to be kept.
+            logger.debug("run %s does not go on at once", run.pk, exc_info=True)
+        return None
 
     def _keep_artifacts(self, step: StepRun, design: Mapping[str, Any]) -> str:
         """Keep the files that the step declares; what is wrong with them, "" if nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
@@ -50,6 +50,10 @@ __all__ = [
     "start_step",
 ]
 
+#: Is shown a run and all attempts of its steps, as they are once the current step is done, and gives what the
+#: next one begins with; None: it does not begin yet.
+type LookAhead = Callable[[FlowRun, Sequence[StepRun]], Mapping[str, JSON] | None]
+
 #: How the native id of a line begins that says that the run's folder was lost.
 FRESH_FOLDER = "run:folder:"
 
@@ -74,11 +78,7 @@ def start_step(
     step = find_current_step(run)
     clean = _clean_arguments(run, step, arguments)
     seq = write_lines(run, make_step_start(run, step, now, arguments=clean))
-    first_seq = step.first_seq or seq
-    fields = {"started_at": now, "parameters": clean, "fence": fence, "first_seq": first_seq}
-    move_step(step, "start", fields)
-    mirror_step(run, now=now, step=step)
-    record_step(step, run=run, actor=actor, action="start_step", before=StepStatus.PENDING, entry_seq=seq)
+    _put_to_work(run, step, actor, now, clean, fence=fence, seq=seq)
     save_progress(run, kind=KIND, now=now, fields={})
     return step
 
@@ -93,6 +93,17 @@ def make_step_start(run: FlowRun, step: StepRun, now: datetime, *, arguments: JS
         data=step_data(step, "step_started", arguments=arguments),
         attempt=step.attempt,
     )
+
+
+def _put_to_work(
+    run: FlowRun, step: StepRun, actor: Actor, now: datetime, arguments: JSON, *, fence: int | None, seq: int
+) -> None:
+    """Start a step of a locked run; its line is the transcript's `seq`th."""
+    first_seq = step.first_seq or seq
+    fields = {"started_at": now, "parameters": arguments, "fence": fence, "first_seq": first_seq}
+    move_step(step, "start", fields)
+    mirror_step(run, now=now, step=step)
+    record_step(step, run=run, actor=actor, action="start_step", before=StepStatus.PENDING, entry_seq=seq)
 
 
 @transaction.atomic
@@ -124,9 +135,10 @@ def add_entries(
 
 
 def _append(run: FlowRun, step: StepRun, delivery: Delivery, now: datetime, *lines: NewEntry) -> Appended:
-    """Add a delivery, and lines of ours after it, under the step's attempt to a locked run."""
-    entries = (replace(entry, attempt=step.attempt) for entry in chain(delivery.entries, lines))
-    appended = append_delivery(run.tenant_id, (KIND, run.pk), replace(delivery, entries=entries))
+    """Add a delivery under the step's attempt to a locked run, and lines of ours after it."""
+    entries = (replace(entry, attempt=step.attempt) for entry in delivery.entries)
+    delivery = replace(delivery, entries=chain(entries, lines))
+    appended = append_delivery(run.tenant_id, (KIND, run.pk), delivery)
     if run.run_mode == RunMode.BACKGROUND:
         mirror_step(run, now=now, turns=count_turns(run, appended))
     return appended
@@ -255,29 +267,50 @@ def finish_step(
     actor: Actor,
     result: JSON = None,
     last: Delivery | None = None,
+    look_ahead: LookAhead | None = None,
     fence: int | None = None,
     now: datetime | None = None,
 ) -> StepRun:
     """The current step is done with this result; the next one is the current one, if there is one.
 
-    `last` is what its agent said and did at the end, as `add_entries` adds it.
+    `last` is what its agent said and did at the end, as `add_entries` adds it. Where `look_ahead` gives
+    arguments, the next step is at work with them from the same moment on.
     """
     now = now or timezone.now()
     run = lock_run(tenant_id=tenant_id, run_id=run_id, move="finish_step", fence=fence)
     step = find_current_step(run)
     clean = redact_value(tenant_id=tenant_id, value=result)
     move_step(step, "finish", {"result": clean, "finished_at": now})
-    line = make_line(
+    run.step_position = next_position(run)
+    following = _find_following(run, look_ahead) if look_ahead else None
+    finished = make_line(
         kind=EntryKind.STATUS,
         native_id=f"step:{step.position}:{step.attempt}:finish",
         text=f"Step {step.position} of {run.step_count} “{step.name}” finished",
         now=now,
         data=step_data(step, "step_finished", result=result),
+        attempt=step.attempt,
     )
-    seq = _append(run, step, last or Delivery(), now, line).last_seq
+    lines = [finished]
+    if following is not None:
+        lines.append(make_step_start(run, following[0], now, arguments=following[1]))
+    last_seq = _append(run, step, last or Delivery(), now, *lines).last_seq
+    seq = last_seq - len(lines) + 1
     record_step(step, run=run, actor=actor, action="finish_step", before=StepStatus.RUNNING, entry_seq=seq)
-    save_progress(run, kind=KIND, now=now, fields={"step_position": next_position(run)})
+    if following is not None:
+        _put_to_work(run, following[0], actor, now, following[1], fence=fence, seq=last_seq)
+    save_progress(run, kind=KIND, now=now, fields={"step_position": run.step_position})
     return step
+
+
+def _find_following(run: FlowRun, look_ahead: LookAhead) -> tuple[StepRun, JSON] | None:
+    """The step that a locked run begins with at once, and its arguments, redacted; None if it looks first."""
+    steps = list(StepRun.objects.for_tenant(run.tenant_id).filter(run=run))
+    arguments = look_ahead(run, steps)
+    if arguments is None:
+        return None
+    step = max((s for s in steps if s.position == run.step_position), key=lambda s: s.attempt)
+    return step, _clean_arguments(run, step, arguments)
 
 
 @transaction.atomic
