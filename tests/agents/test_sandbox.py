@@ -14,6 +14,7 @@ from agents.folders import prepare_folder, session_folder
 from agents.runtimes import Limits, Stop, StopReason, get_runtime
 from config.doctor import examine_git, examine_sandbox
 from tests.agents.work import Seen, make_work, perform, watch_until
+from tests.config.processes import eventually
 
 SHELL = get_runtime("shell")
 needs_bubblewrap = pytest.mark.skipif(bool(sandbox.probe()), reason=f"no sandbox here: {sandbox.probe()}")
@@ -76,7 +77,7 @@ def test_what_leaves_the_group_ends_with_the_sandbox(folder):
     stop = Stop()
     performance = SHELL.perform(make_work(folder, body + "; echo on; sleep 100", sandbox="bubblewrap"), stop)
     watch_until(performance, "on")
-    assert processes_called(mark)
+    eventually(lambda: processes_called(mark))
     stop.set(StopReason.SHUTDOWN)
     list(performance)
     assert not processes_called(mark)
