@@ -120,8 +120,9 @@ async function renew() {
   const shown = slot && $(".peek", slot);
   if (!shown) return;
   const answer = await fetch(sessionUrl(rowOf(slot).dataset.session, "peek"), { headers: { "HX-Request": "true" } }).catch(() => null);
-  if (!answer?.ok || answer.redirected) return;
-  fresher = parse(await answer.text());
+  const html = answer?.ok && !answer.redirected && (await answer.text().catch(() => ""));
+  if (!html || peeked() !== slot) return; // another stands open by now
+  fresher = parse(html);
   // What was done meanwhile has been answered with a newer one.
   if ($(".peek", slot) !== shown || $(".decision :disabled", slot)) renewSoon();
   else showFresher();

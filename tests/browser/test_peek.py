@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from config.demo.stage import SLUG
 from flows import services
 from flows.models import FlowRun, RunStatus
 from tests.browser.visits import PHONE, Visits, overflow, violations
+from tests.config.processes import eventually
 from tests.factories.flows import FlowFactory
 from workspace.actors import Actor
 from workspace.models import Tenant, User
@@ -173,6 +174,25 @@ def test_what_pushes_nobody_moves_at_once(visits: Visits, owner: User, runs: lis
     page.locator("#center [data-section=needs] .row").first.hover()
     services.cancel_run(tenant_id=runs[0].tenant_id, run_id=runs[0].pk, actor=Actor.member(owner))
     expect(card(page, runs[0], "recent")).to_have_count(1)
+
+
+def test_news_of_one_that_was_left_is_not_shown_in_the_next(visits: Visits, owner: User, runs: list[FlowRun]):
+    left, other = runs
+    page = watch(visits, owner)
+    card(page, left).locator(".row-peek").click()
+    expect(page.locator("#center .peek")).to_be_visible()
+    held: list[Route] = []
+    page.route(f"**/{left.pk}/peek/", lambda route: held.append(route))
+    pause(left)
+    eventually(lambda: page.evaluate("1") and held)
+    answer = held[0].fetch()
+    card(page, other).locator(".row-peek").click()
+    peek = page.locator(f"#center .row[data-session$='{other.pk}'] + .peek-slot .peek")
+    expect(peek).to_be_visible()
+    leave(page)
+    held[0].fulfill(response=answer)
+    page.evaluate("() => fetch(location.href).then((answer) => answer.text())")  # it has come by then
+    expect(peek).not_to_contain_text("Fetch it all?")
 
 
 def test_a_peek_with_news_is_fine_on_a_phone(visits: Visits, owner: User, runs: list[FlowRun]):
