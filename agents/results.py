@@ -44,6 +44,8 @@ def read_result(path: Path) -> tuple[JSON] | None:
         data = file.read(MAX_RESULT_BYTES + 1)
     if len(data) > MAX_RESULT_BYTES:
         raise ValueError(f"$RESULT_FILE holds more than {MAX_RESULT_BYTES >> 10:,} KB: keep an artifact.")
+    if not data.strip():
+        raise ValueError("$RESULT_FILE is empty: it has to hold JSON, or not to be there.")
     try:
         return (read_json(data),)
     except ValueError as error:

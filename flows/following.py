@@ -24,7 +24,7 @@ from flows.leases import AT_WORK, KIND
 from flows.models import FlowRun, RunStatus
 from sessions_app.live import channel_name, valkey
 
-__all__ = ["Following", "show_entry"]
+__all__ = ["Following", "show_entry", "show_line"]
 
 logger = logging.getLogger(__name__)
 
@@ -162,6 +162,12 @@ def _hear(run: FlowRun) -> Iterator[Callable[[float], None]]:
         yield wait
     finally:
         pubsub.close()
+
+
+def show_line(line: str, encoding: str | None) -> str:
+    """A line as a terminal of this encoding can show it, without what would steer it."""
+    known = encoding or "utf-8"
+    return STEERING.sub("", line).encode(known, "replace").decode(known)
 
 
 def show_entry(entry: TranscriptEntry) -> list[str]:

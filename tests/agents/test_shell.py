@@ -109,6 +109,7 @@ def test_a_result_is_what_the_command_wrote_as_json(folder):
     ("body", "problem"),
     [
         ('echo "{" > "$RESULT_FILE"', "holds no JSON"),
+        ('true > "$RESULT_FILE"', "$RESULT_FILE is empty: it has to hold JSON, or not to be there"),
         ('echo NaN > "$RESULT_FILE"', "holds no JSON that can be kept: NaN"),
         ("""echo '{"a": 1e999}' > "$RESULT_FILE" """, "holds no JSON that can be kept: 1e999 is too large"),
         ('printf "[%.0s" $(seq 200000) > "$RESULT_FILE"', "holds no JSON"),

@@ -18,7 +18,7 @@ from audit.models import TranscriptEntry
 from config.environment import BASE_DIR
 from flows import services
 from flows.design import FlowDesign, ParameterDesign, StepDesign
-from flows.following import show_entry
+from flows.following import show_entry, show_line
 from flows.management.starting import read_parameters
 from flows.models import Flow, FlowRun, StepRun
 from tests.config.processes import eventually
@@ -112,6 +112,13 @@ def test_no_text_steers_the_terminal():
     text = "a\x1b[31mred\x1b[0m\x1b]0;title\x07b\rc\x08\x9b2J\u202ed\ttab\nnext"
     entry = TranscriptEntry(kind=EntryKind.TOOL_RESULT, text=text)
     assert show_entry(entry) == ["          aredbcd\ttab", "          next"]
+
+
+def test_a_title_steers_no_terminal_and_fits_its_encoding():
+    title = "שלום\x1b]0;title\x07 \u202eé\ud800"
+    assert show_line(title, "utf-8") == show_line(title, None) == "שלום é?"
+    assert show_line(title, "latin-1") == "???? é?"
+    assert show_line(title, "ascii") == "???? ??"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from audit.entries import EntryKind
 from audit.models import TranscriptEntry
-from flows.following import Following, show_entry
+from flows.following import Following, show_entry, show_line
 from flows.management.starting import start
 from flows.management.tenants import find_tenant
 from flows.models import FlowRun, RunStatus
@@ -155,8 +155,8 @@ class Command(BaseCommand):
             self._print(f"The run goes on without you; cancel it there: {self.url}")
 
     def _print(self, line: str) -> None:
-        self.stdout.write(line)
+        self.stdout.write(show_line(line, self.stdout.encoding))
         self.stdout.flush()
 
     def _print_json(self, **told: Any) -> None:
-        self._print(json.dumps(told, ensure_ascii=False))
+        self._print(json.dumps(told))
