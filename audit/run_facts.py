@@ -39,6 +39,8 @@ def store_usages(transcript: Transcript, redactor: Redactor, usages: Iterable[Us
     of fewer tokens is an older one. Of two as large the later one counts.
     """
     given = list(usages)
+    if not given:
+        return
     ids = clean_ids(
         tenant_id=transcript.tenant_id, values=[one.message_id for one in given], redactor=redactor
     )
@@ -55,7 +57,7 @@ def store_usages(transcript: Transcript, redactor: Redactor, usages: Iterable[Us
         if row.message_id not in fullest or _total(row) >= _total(fullest[row.message_id]):
             fullest[row.message_id] = row
     rows = MessageUsage.objects.filter(tenant_id=transcript.tenant_id, transcript=transcript)
-    stored = {row.message_id: row for row in rows.filter(message_id__in=fullest)} if fullest else {}
+    stored = {row.message_id: row for row in rows.filter(message_id__in=fullest)}
     news = [row for name, row in fullest.items() if name not in stored or _is_news(row, stored[name])]
     if not news:
         return
