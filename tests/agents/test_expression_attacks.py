@@ -113,12 +113,12 @@ def test_no_way_leads_out_of_the_values(text):
 
 @pytest.mark.parametrize("text", BOMBS, ids=cut)
 def test_what_would_take_long_or_much_ends_soon(text):
-    before = time.monotonic()
+    before = time.thread_time()
     check(text)
     with pytest.raises(ExpressionError) as caught:
         fill(text, VALUES)
     assert len(str(caught.value)) < 500
-    assert time.monotonic() - before < 10
+    assert time.thread_time() - before < 10
 
 
 def test_many_small_values_may_not_be_too_much_together():
